@@ -1,0 +1,262 @@
+"""Every setting of a model and its training, and the names of landmarks and stages.
+
+A `Config` travels with the weights: `build_model(config)` and the reading side need nothing else. Paths, the device and the
+number of workers are arguments of a run, not settings of a model, and are not here.
+"""
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+# (symbol, title, Aariz's landmark id), in Aariz's own order. Khalid et al., Scientific Data 12:1336 (2025).
+LANDMARKS = (
+    ("A", "A-point", "ckr20ld7v4a4r0za3gqkydid2"),
+    ("ANS", "Anterior Nasal Spine", "ckr6rysyb3jyi0y303gbq84ks"),
+    ("B", "B-point", "ckr6rysyb3jyk0y301dcyhf9q"),
+    ("Me", "Menton", "ckr6rysyc3jym0y307w5s1g4a"),
+    ("N", "Nasion", "ckr6rysyc3jyo0y3083er4fow"),
+    ("Or", "Orbitale", "ckr6rysyc3jyq0y306afa3t9a"),
+    ("Pog", "Pogonion", "ckr6rysyd3jys0y30gd1rahjp"),
+    ("PNS", "Posterior Nasal Spine", "ckr6rysyd3jyu0y30ah3205y8"),
+    ("Pn", "Pronasale", "ckr6rysyd3jyw0y30hbbkfcb2"),
+    ("R", "Ramus", "ckr6rysye3jyy0y30h8n07rrl"),
+    ("S", "Sella", "ckr6rysye3jz00y30fzx36g43"),
+    ("Ar", "Articulare", "ckr6rysye3jz20y303mmleb3m"),
+    ("Co", "Condylion", "ckr6rysye3jz40y309hjl6dp2"),
+    ("Gn", "Gnathion", "ckr6rysyf3jz60y30d6ir73i6"),
+    ("Go", "Gonion", "ckr6rysyf3jz80y308ruj39bx"),
+    ("Po", "Porion", "ckr6rysyf3jza0y3010od7lu3"),
+    ("LPM", "Lower 2nd PM Cusp Tip", "ckr6rysyf3jzc0y30bjsl17p5"),
+    ("LIT", "Lower Incisor Tip", "ckr6rysyf3jze0y308g246gqv"),
+    ("LMT", "Lower Molar Cusp Tip", "ckr6rysyf3jzg0y3004pzauxj"),
+    ("UPM", "Upper 2nd PM Cusp Tip", "ckr6rysyf3jzi0y303zh895ny"),
+    ("UIA", "Upper Incisor Apex", "ckr6rysyg3jzk0y303unk9msw"),
+    ("UIT", "Upper Incisor Tip", "ckr6rysyg3jzm0y30e4r55szn"),
+    ("UMT", "Upper Molar Cusp Tip", "ckr6rysyg3jzo0y309pc56jgb"),
+    ("LIA", "Lower Incisor Apex", "ckr6rysyg3jzq0y309625913x"),
+    ("Li", "Labrale inferius", "ckr6rysyg3jzs0y30533sccfw"),
+    ("Ls", "Labrale superius", "ckr6rysyg3jzu0y308e25br5c"),
+    ("N`", "Soft Tissue Nasion", "ckr6rysyg3jzw0y30cnaufc5r"),
+    ("Pog`", "Soft Tissue Pogonion", "ckr6rysyh3jzy0y30dqpoar9x"),
+    ("Sn", "Subnasale", "ckr6rysyh3k000y302tpa6jn2"),
+)
+SYMBOLS = tuple(symbol for symbol, _, _ in LANDMARKS)
+LANDMARK_INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
+LANDMARK_COUNT = len(LANDMARKS)
+
+# (title, Aariz's stage id); people and files count stages 1-6, tensors 0-5.
+STAGES = (
+    ("CVM-S1", "cl9ci0iy22jm807w12q3331m3"),
+    ("CVM-S2", "cl9ci0iy22jma07w1fb137cme"),
+    ("CVM-S3", "cl9ci0iy22jmc07w1fq1o53mi"),
+    ("CVM-S4", "cl9ci0iy22jme07w142e7coez"),
+    ("CVM-S5", "cl9ci0iy22jmg07w1eiu566n8"),
+    ("CVM-S6", "cl9ci0iy22jmi07w13ibffvlh"),
+)
+STAGE_COUNT = len(STAGES)
+
+# Folder names, in the capitalisation of the public data set; any other is accepted when reading.
+SPLITS = ("train", "valid", "test")
+ANNOTATORS = ("Senior Orthodontists", "Junior Orthodontists")
+DEFAULT_DATASET = "Aariz"
+DEFAULT_ROI_DATASET = "Aariz_ROI"
+DEFAULT_OUTPUT = "checkpoints"
+DEFAULT_CACHE = "cache"
+
+
+class UserError(Exception):
+    """A mistake the user can mend. Its text is one sentence that names the thing and the mend; commands print it alone."""
+
+
+def setting(default, help: str, choices: tuple = (), low: float | None = None, high: float | None = None):
+    """A field of `Config` whose flag, help text and limits are made from one line."""
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model of the registry: what it puts out, where it comes from, and the settings that differ from `Config`'s own."""
+
+    outputs: tuple[str, ...]  # of "coordinates", "heatmaps", "stage"
+    summary: str
+    settings: dict
+
+
+# The log's numbers (#) are those of the development log that this project retells. Batches fit a card of 8 GB.
+PLATEAU = {"schedule": "plateau", "learning_rate": 1e-3, "ema_decay": 0.0, "annotator_mix": 0.0}
+TWO_HEADS = PLATEAU | {"image_size": (256, 256), "batch_size": 32}
+CLASSIFIER = PLATEAU | {"image_size": (224, 224), "batch_size": 32, "learning_rate": 3e-4, "augmentation": "light"}
+RECIPES = {
+    "cephnet": Recipe(("coordinates", "stage"), "plain CNN with two heads (#3)", TWO_HEADS),
+    "resnet18": Recipe(
+        ("coordinates", "stage"), "ResNet-18 with two heads, frozen for 20 epochs (#11-17)", TWO_HEADS | {"freeze_epochs": 20}
+    ),
+    "resnet50": Recipe(
+        ("coordinates", "stage"),
+        "ResNet-50 with two heads (#22)",
+        TWO_HEADS | {"image_size": (512, 512), "batch_size": 8, "freeze_epochs": 20},
+    ),
+    "heatmap": Recipe(
+        ("heatmaps",),
+        "ResNet-50 with three deconvolutions (#37)",
+        PLATEAU | {"image_size": (256, 256), "batch_size": 16, "freeze_epochs": 20},
+    ),
+    "unet": Recipe(
+        ("heatmaps",),
+        "U-Net on ResNet-50 (#42-43)",
+        PLATEAU | {"image_size": (512, 512), "batch_size": 4, "freeze_epochs": 15},
+    ),
+    "cvm_resnet18": Recipe(("stage",), "stage alone, ResNet-18 (#26-30)", CLASSIFIER),
+    "cvm_resnet50": Recipe(("stage",), "stage alone, ResNet-50 (#31-35)", CLASSIFIER | {"batch_size": 16}),
+    "cvm_unet": Recipe(("stage",), "stage alone, U-Net features (#46-47)", CLASSIFIER | {"batch_size": 8}),
+    "cvm_mil": Recipe(
+        ("stage",),
+        "stage from a bag of patches with attention, CORAL (#51-52)",
+        CLASSIFIER | {"image_size": (256, 256), "batch_size": 8, "loss": "coral"},
+    ),
+    "landmarks": Recipe(("heatmaps",), "the accurate one: a U-Net at stride 2 with sub-pixel decoding", {}),
+}
+NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts")  # facts of the training data, not flags
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of one model and its training, with units and ranges. Immutable; `dataclasses.replace` makes variants."""
+
+    model: str = setting("landmarks", "which model to build", tuple(RECIPES))
+    image_size: tuple[int, int] = setting((640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32)
+    pretrained: bool = setting(True, "start ResNet backbones from ImageNet weights (downloaded once by torchvision)")
+    widths: tuple[int, ...] = setting((24, 48, 96, 128, 160, 192), "channels of `landmarks` at strides 2, 4, 8 ...", low=16)
+    blocks: int = setting(2, "residual blocks per stage of `landmarks`", low=1)
+    dropout: float = setting(0.0, "dropout before the last layer, 0-1", low=0, high=0.95)
+    heatmap_sigma: float = setting(1.5, "standard deviation of target heatmaps, cells", low=0.3)
+    decode_radius: int = setting(3, "soft-argmax window around the peak, cells on each side", low=0)
+    annotator_mix: float = setting(0.25, "train on a random point between the annotators, this far off each, 0-0.5 (0: the mean)", low=0, high=0.5)
+    augmentation: str = setting("standard", "how strongly training films are varied", ("none", "light", "standard", "strong"))
+
+    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral"))
+    focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
+    stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
+    patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16)
+    patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
+    bag_top: float = setting(0.0, "share of the picture's height that cvm_mil skips from the top (0.4 for whole films)", low=0, high=0.9)
+
+    epochs: int = setting(60, "passes over the training films", low=1)
+    batch_size: int = setting(6, "films per optimiser step, over all processes and accumulated pieces", low=1)
+    accumulate: int = setting(1, "pieces into which each process cuts its share of a batch to save memory", low=1)
+    learning_rate: float = setting(2e-3, "highest learning rate", low=0)
+    weight_decay: float = setting(0.01, "AdamW's weight decay", low=0)
+    schedule: str = setting("cosine", "learning rate after the warm-up", ("plateau", "cosine", "constant"))
+    warmup_epochs: float = setting(1.0, "epochs of linear warm-up", low=0)
+    plateau_patience: int = setting(5, "epochs without a better score before the plateau schedule lowers the rate", low=0)
+    plateau_factor: float = setting(0.1, "how far it lowers the rate", low=0, high=1)
+    patience: int = setting(30, "epochs without a better score before training stops (0: never)", low=0)
+    freeze_epochs: int = setting(0, "epochs with a frozen backbone, if it came with weights; then unfreeze at a tenth of the rate", low=0)
+    ema_decay: float = setting(0.998, "decay of the moving average of the weights, per step (0: off)", low=0, high=0.99999)
+    gradient_clip: float = setting(1.0, "largest gradient norm (0: no limit)", low=0)
+    precision: str = setting("auto", "arithmetic of training", ("auto", "float32", "bf16", "fp16"))
+    seed: int = setting(0, "seed of weights, order and augmentation", low=0)
+
+    landmarks: tuple[str, ...] = setting(SYMBOLS, "symbols of the points that the model was taught, in order")
+    taught_by: tuple[str, ...] = setting(("expert",) * LANDMARK_COUNT, 'for each of them "expert" or "reader"')
+    stage_counts: tuple[int, ...] = setting((), "training films of each stage, 1 to 6")
+
+    def __post_init__(self):
+        for each in dataclasses.fields(self):
+            check_setting(each, getattr(self, each.name))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the model puts out: of "coordinates", "heatmaps", "stage"."""
+        return RECIPES[self.model].outputs
+
+    @property
+    def finds_landmarks(self) -> bool:
+        return "coordinates" in self.outputs or "heatmaps" in self.outputs
+
+    @property
+    def names_stage(self) -> bool:
+        return "stage" in self.outputs
+
+    def to_json(self) -> dict:
+        """Plain types, for JSON files and checkpoints."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def check_setting(each: dataclasses.Field, value: object) -> None:
+    """Refuses a value outside its field's choices or range."""
+    low, high, choices = (each.metadata[key] for key in ("low", "high", "choices"))
+    flag = "--" + each.name.replace("_", "-")
+    if choices and value not in choices:
+        raise UserError(f"{flag} is {value!r}; choose one of {', '.join(choices)}.")
+    for number in value if isinstance(value, tuple) else (value,):
+        if (low is not None and not number >= low) or (high is not None and not number <= high):
+            limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
+            raise UserError(f"{flag} is {number}; it must be {limits}.")
+
+
+def make_config(model: str, **settings) -> Config:
+    """A model's recipe with some settings changed.
+
+    Raises:
+        UserError: an unknown model or a value out of range.
+    """
+    if model not in RECIPES:
+        raise UserError(f"--model is {model!r}; choose one of {', '.join(RECIPES)}.")
+    return Config(**(RECIPES[model].settings | settings | {"model": model}))
+
+
+def config_from_json(content: dict) -> Config:
+    """The config that `to_json` wrote.
+
+    Raises:
+        UserError: a setting is unknown (weights of a newer version) or out of range.
+    """
+    known = {each.name for each in dataclasses.fields(Config)}
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise UserError(f"These weights have settings unknown to this version ({', '.join(unknown)}); update the project.")
+    return Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag per setting; a flag that is not given keeps the model's recipe."""
+    group = parser.add_argument_group("settings (each model has its own recipe; a flag overrides it)")
+    for each in dataclasses.fields(Config):
+        if each.name in NETWORK_ONLY:
+            continue
+        flag, default = "--" + each.name.replace("_", "-"), each.default
+        options = {"help": f"{each.metadata['help']} (default: {show_value(default)})", "default": argparse.SUPPRESS}
+        if isinstance(default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        elif isinstance(default, tuple):
+            group.add_argument(flag, type=parse_image_size if each.name == "image_size" else parse_numbers, **options)
+        else:
+            choices = {"choices": each.metadata["choices"]} if each.metadata["choices"] else {}
+            group.add_argument(flag, type=type(default), **options, **choices)
+
+
+def config_from_flags(arguments: argparse.Namespace) -> Config:
+    """The config that the parsed flags ask for."""
+    names = {each.name for each in dataclasses.fields(Config)} - set(NETWORK_ONLY)
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return make_config(given.pop("model", Config.model), **given)
+
+
+def parse_image_size(text: str) -> tuple[int, int]:
+    """"640x512" to (640, 512), "512" to (512, 512)."""
+    numbers = [int(part) for part in text.lower().split("x")]
+    if len(numbers) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH")
+    return numbers[0], numbers[-1]
+
+
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """"24,48" to (24, 48)."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def show_value(value: object) -> str:
+    """A setting as its flag takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

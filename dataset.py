@@ -1,0 +1,189 @@
+"""Films as tensors: the Dataset, the order of an epoch and the loaders. `python dataset.py --check DIR` audits a data set.
+
+Nothing here keeps a random state: the order of films follows from (seed, epoch), every draw on a film from (seed, epoch,
+film). So the number of workers and an interruption change nothing.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from cache import FilmCache
+from config import LANDMARK_INDEX, STAGE_COUNT, SYMBOLS, Config, UserError
+from films import Film, impossible_points
+from geometry import Letterbox, inside_frame
+
+
+class FilmDataset(Dataset):
+    """Films of one split as network inputs with their targets.
+
+    An item is a dict: `image` (H, W) uint8, `points_net` (K, 2) float32 for `config.landmarks` with NaN where there is
+    nothing to learn, `stage` 0-5 or -1, `index` of the film. In training the targets of impossible labels are NaN.
+    """
+
+    def __init__(self, films: list[Film], config: Config, cache: FilmCache, training: bool = False):
+        self.films = films
+        self.config = config
+        self.cache = cache
+        self.training = training
+        self.columns = [LANDMARK_INDEX[symbol] for symbol in config.landmarks]
+        self.augmenter = make_augmenter(config) if training else None
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """`key` is (epoch, index): the epoch is part of what seeds the draws."""
+        epoch, index = key
+        film = self.films[index]
+        image, letterbox = self.cache.load(film)
+        draw = (self.config.seed, epoch, film.film_id)
+        points_net = letterbox.to_net(self.target_px(film, draw)[self.columns])
+        if self.augmenter is not None:
+            image, points_net = self.augmenter(image, points_net, draw)
+        points = torch.from_numpy(np.ascontiguousarray(points_net)).float()
+        points[~inside_frame(points, image.shape)] = torch.nan
+        stage = -1 if film.stage is None else film.stage - 1
+        return {"image": torch.from_numpy(image), "points_net": points, "stage": torch.tensor(stage), "index": torch.tensor(index)}
+
+    def target_px(self, film: Film, draw: tuple[int, int, str]) -> np.ndarray:
+        """(29, 2) what to learn or to be judged by: in training a point between both annotators, else their mean."""
+        mean_px = film.truth_px()
+        if not self.training:
+            return mean_px
+        mixed_px = mix_annotators(film.annotators_px, self.config.annotator_mix, draw)
+        target_px = np.where(np.isnan(mixed_px), mean_px, mixed_px)
+        target_px[impossible_points(film)] = np.nan
+        return target_px
+
+    def letterbox(self, index: int) -> Letterbox:
+        """How film `index` lies in its network image."""
+        return self.cache.load(self.films[index])[1]
+
+
+def mix_annotators(annotators_px: np.ndarray, margin: float, draw: tuple[int, int, str]) -> np.ndarray:
+    """(2, 29, 2) to (29, 2): per point a random place on the line between the annotators, `margin` to 1 - `margin` along it.
+
+    The truth is as uncertain as they disagree, and the network should not learn one of its samples by heart
+    (Wyatt and Voiculescu, arXiv 2410.04445). A margin of 0 means no mixing: the mean.
+    """
+    low = margin or 0.5
+    share = np.random.default_rng(seed_of("mix", *draw)).uniform(low, 1.0 - low, size=(annotators_px.shape[1], 1))
+    return share * annotators_px[0] + (1.0 - share) * annotators_px[1]
+
+
+def make_augmenter(config: Config):
+    """The augmenter of a config; albumentations is only imported where films are varied."""
+    from augment import Augmenter
+
+    return Augmenter(config.augmentation)
+
+
+def seed_of(*parts: object) -> int:
+    """A 63-bit seed from any parts, equal in every process (Python's own hash is salted)."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def describe_data(config: Config, films: list[Film]) -> Config:
+    """The config with the facts of its training films: which points they teach, who placed those, films per stage.
+
+    Raises:
+        UserError: the films lack what the model is to learn.
+    """
+    landmarks, taught_by = (), ()
+    if config.finds_landmarks:
+        known = np.array([~np.isnan(film.truth_px()).any(axis=1) for film in films])  # (films, 29)
+        expert = known & ~np.array([film.by_reader for film in films])
+        landmarks = tuple(symbol for symbol, there in zip(SYMBOLS, known.any(axis=0), strict=True) if there)
+        taught_by = tuple("expert" if expert[:, LANDMARK_INDEX[symbol]].any() else "reader" for symbol in landmarks)
+        if not landmarks:
+            raise UserError(f"These films have no landmarks, which {config.model} learns; choose a cvm_ model or other data.")
+    counts = tuple(sum(film.stage == stage + 1 for film in films) for stage in range(STAGE_COUNT))
+    if config.outputs == ("stage",) and not any(counts):
+        raise UserError(f"These films have no CVM stages, which {config.model} learns; choose another model or other data.")
+    return replace(config, landmarks=landmarks, taught_by=taught_by, stage_counts=counts)
+
+
+class EpochPlan:
+    """Which films make which batch of an epoch, for one process of several; a DataLoader's batch sampler.
+
+    A batch of `config.batch_size` films is shared between processes and cut into `config.accumulate` pieces. All batches of
+    an epoch are nearly equal in size, so none is left with a single film. `start` sets the epoch and the first step.
+    """
+
+    def __init__(self, count: int, config: Config, rank: int = 0, world: int = 1):
+        self.count, self.config, self.rank, self.world = count, config, rank, world
+        self.steps = -(-count // config.batch_size)
+        smallest, shares = count // self.steps, world * config.accumulate
+        if smallest < shares:
+            raise UserError(
+                f"A batch of {smallest} films cannot be cut into {shares} shares; raise --batch-size or lower --accumulate."
+            )
+        self.start(1)
+
+    def start(self, epoch: int, first_step: int = 0) -> None:
+        """Makes the next pass that of `epoch` (from 1), from `first_step` (from 0) on."""
+        self.epoch, self.first_step = epoch, first_step
+
+    def batches(self) -> list[np.ndarray]:
+        """The films of every optimiser step of the epoch, over all processes."""
+        order = np.random.default_rng(seed_of("order", self.config.seed, self.epoch)).permutation(self.count)
+        return np.array_split(order, self.steps)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """The pieces of this process as lists of (epoch, film index)."""
+        for batch in self.batches()[self.first_step :]:
+            for piece in np.array_split(np.array_split(batch, self.world)[self.rank], self.config.accumulate):
+                yield [(self.epoch, int(index)) for index in piece]
+
+    def __len__(self) -> int:
+        return (self.steps - self.first_step) * self.config.accumulate
+
+
+def make_loader(dataset: FilmDataset, batches: EpochPlan | list, workers: int, device: torch.device) -> DataLoader:
+    """A loader over batches of keys; workers, where there are any, live as long as the loader."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=start_worker,
+    )
+
+
+def start_worker(worker: int) -> None:
+    """One thread a worker: OpenCV's own threads would fight for the cores."""
+    cv2.setNumThreads(0)
+
+
+def fixed_batches(count: int, size: int) -> list[list[tuple[int, int]]]:
+    """Keys of all films in order, `size` at a time, for judging."""
+    return [[(0, index) for index in range(start, min(start + size, count))] for start in range(0, count, size)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Audits a data set; exit status 1 when it holds errors."""
+    from audit import audit_dataset, print_audit
+
+    parser = argparse.ArgumentParser(description="Audits a data set in Aariz's layout and says what is wrong with it.")
+    parser.add_argument("--check", type=Path, required=True, metavar="DIR", help="the data set, for example Aariz")
+    options = parser.parse_args(arguments)
+    try:
+        return print_audit(audit_dataset(options.check))
+    except UserError as error:
+        print(f"dataset.py: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

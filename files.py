@@ -1,0 +1,76 @@
+"""Writing and reading small files: whole or not at all, and one clear sentence when a file cannot be read."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+from config import UserError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes `data` under a temporary name, then replaces: neither a reader nor a crash ever sees half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` for UTF-8 text."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes JSON that any parser reads: NaN is refused, not written."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
+    """Writes rows of equal keys; `columns` gives their order and is needed when there may be no row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        UserError: it is missing or may not be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from None
+
+
+def read_json(path: Path) -> object:
+    """Parses a JSON file.
+
+    Raises:
+        UserError: it is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(read_bytes(path).decode("utf-8-sig"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore it from its source.") from None
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header line.
+
+    Raises:
+        UserError: it is missing, unreadable or not text.
+    """
+    try:
+        return list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path} is not a readable CSV file ({error}); restore it from its source.") from None

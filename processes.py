@@ -1,0 +1,64 @@
+"""One training over several processes (torchrun), or alone: the same calls, which do nothing when there is only one."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's place among all that train together."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process validates, prints and writes."""
+        return self.rank == 0
+
+    def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The model as it is called in training; gradients are averaged over the processes."""
+        if self.world == 1:
+            return model
+        return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+
+    def share(self, value: object) -> object:
+        """The main process's value, on every process."""
+        box = [value]
+        if self.world > 1:
+            distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        self.share(None)
+
+    def add(self, values: list[float], device: torch.device) -> list[float]:
+        """Each value summed over the processes."""
+        if self.world == 1:
+            return values
+        total = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(total)
+        return total.tolist()
+
+
+def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
+    """Joins the processes that torchrun started, each with its own card; alone where it started none."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Processes(), device
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return Processes(distributed.get_rank(), world), device
+
+
+def leave_processes() -> None:
+    """Ends what `join_processes` began."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,0 +1,157 @@
+"""Predictions against the truth: the one set of figures that training prints each epoch and evaluate prints at the end.
+
+The headline is over points that experts placed; points that readers placed have their own line. A mean is over points, not
+over films. Millimetres are None where no film has a pixel size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from config import SYMBOLS, Config
+from films import Film
+from inference import Prediction
+from metrics import bootstrap_interval, majority_figures, mean_and_deviation, radial_error, stage_figures, success_rates
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkErrors:
+    """Radial errors of N films, (N, 29) each, NaN where the truth or the prediction is missing."""
+
+    px: np.ndarray  # original film pixels
+    mm: np.ndarray  # NaN for films without a pixel size
+    px256: np.ndarray  # pixels of the film stretched to 256x256, the development log's unit
+    by_reader: np.ndarray  # bool
+
+    def of_experts(self, errors: np.ndarray) -> np.ndarray:
+        """(N, 29) errors without those against readers' points."""
+        return np.where(self.by_reader, np.nan, errors)
+
+    def of_readers(self, errors: np.ndarray) -> np.ndarray:
+        """(N, 29) errors against readers' points alone."""
+        return np.where(self.by_reader, errors, np.nan)
+
+
+def measure_errors(films: list[Film], predictions: list[Prediction], truth: str = "mean") -> LandmarkErrors:
+    """The errors of predictions against a kind of truth (see `Film.truth_px`)."""
+    truths_px = np.array([film.truth_px(truth) for film in films])  # (N, 29, 2)
+    predicted_px = np.array([prediction.landmarks_px for prediction in predictions])
+    stretch = 256.0 / np.array([prediction.film_size for prediction in predictions])[:, None, :]  # (N, 1, 2)
+    pixel_sizes = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
+    px = radial_error(predicted_px, truths_px)
+    by_reader = np.array([film.by_reader for film in films])
+    return LandmarkErrors(px, px * pixel_sizes, radial_error(predicted_px * stretch, truths_px * stretch), by_reader)
+
+
+def score_films(films: list[Film], predictions: list[Prediction], config: Config, truth: str = "mean") -> dict:
+    """All figures of a split as `evaluate.py --json` writes them, but for the names of model, weights and data."""
+    return {
+        "films": len(films),
+        "landmarks": score_landmarks(films, predictions, config, truth) if config.finds_landmarks else None,
+        "cvm": score_stages(films, predictions, config) if config.names_stage else None,
+    }
+
+
+def score_landmarks(films: list[Film], predictions: list[Prediction], config: Config, truth: str) -> dict | None:
+    """The `landmarks` part; None when these films have no landmarks."""
+    errors = measure_errors(films, predictions, truth)
+    if np.isnan(errors.px).all():
+        return None
+    headline = summarise(errors, errors.of_experts)
+    readers = summarise(errors, errors.of_readers) if errors.by_reader.any() else None
+    return headline | {
+        "truth": truth,
+        "missing": int(np.isnan(errors.px).sum() - sum(np.isnan(film.truth_px(truth)).any(axis=1).sum() for film in films)),
+        "mre_mm_interval95": interval(errors),
+        "per_landmark": per_landmark(errors, config),
+        "per_machine": per_machine(films, errors),
+        "readers": readers,
+        "coverage95": {"pooled": None, "per_landmark": None},
+    }
+
+
+def summarise(errors: LandmarkErrors, select) -> dict:
+    """Mean errors and success rates of the points that `select` leaves."""
+    mre_mm, mre_sd_mm = mean_and_deviation(select(errors.mm))
+    rates = success_rates(select(errors.mm))
+    return {
+        "count": int((~np.isnan(select(errors.px))).sum()),
+        "mre_mm": plain(mre_mm),
+        "mre_sd_mm": plain(mre_sd_mm),
+        "mre_px": plain(mean_and_deviation(select(errors.px))[0]),
+        "mre_px256": plain(mean_and_deviation(select(errors.px256))[0]),
+        "sdr": {limit: plain(rate) for limit, rate in rates.items()},
+    }
+
+
+def interval(errors: LandmarkErrors) -> list[float] | None:
+    """Bootstrap interval of the headline in mm."""
+    experts_mm = errors.of_experts(errors.mm)
+    if np.isnan(experts_mm).all():
+        return None
+    return list(bootstrap_interval(experts_mm, lambda films: mean_and_deviation(films)[0]))
+
+
+def per_landmark(errors: LandmarkErrors, config: Config) -> dict:
+    """Figures of each landmark, experts' and readers' points together: a landmark has one kind of teacher."""
+    table = {}
+    for column, symbol in enumerate(SYMBOLS):
+        px, mm = errors.px[:, column], errors.mm[:, column]
+        if np.isnan(px).all():
+            continue
+        mre_mm, sd_mm = mean_and_deviation(mm)
+        rates = success_rates(mm)
+        table[symbol] = {
+            "mre_mm": plain(mre_mm),
+            "mre_px": plain(mean_and_deviation(px)[0]),
+            "sd_mm": plain(sd_mm),
+            "sdr": {limit: plain(rate) for limit, rate in rates.items()},
+            "n": int((~np.isnan(px)).sum()),
+            "taught_by": config.taught_by[config.landmarks.index(symbol)],
+        }
+    return table
+
+
+def per_machine(films: list[Film], errors: LandmarkErrors) -> dict:
+    """Headline figures of each machine."""
+    machines = np.array([film.machine or "unknown" for film in films])
+    table = {}
+    for machine in sorted(set(machines)):
+        rows = machines == machine
+        part = LandmarkErrors(errors.px[rows], errors.mm[rows], errors.px256[rows], errors.by_reader[rows])
+        if not np.isnan(part.of_experts(part.px)).all():
+            table[machine] = {"films": int(rows.sum())} | summarise(part, part.of_experts)
+    return table
+
+
+def score_stages(films: list[Film], predictions: list[Prediction], config: Config) -> dict | None:
+    """The `cvm` part, with the majority baseline of the training films; None when these films have no stages."""
+    rows = [index for index, film in enumerate(films) if film.stage is not None]
+    if not rows:
+        return None
+    truth = np.array([films[index].stage for index in rows])
+    predicted = np.array([predictions[index].stage for index in rows])
+    probabilities = np.array([predictions[index].stage_probabilities for index in rows])
+    majority = majority_figures(truth, config.stage_counts)
+    return {"films": len(rows)} | stage_figures(predicted, truth, probabilities) | {"majority": majority}
+
+
+def selection_score(figures: dict) -> float:
+    """What the best epoch is chosen by, higher is better: the headline error, or kappa for a model of stages alone.
+
+    Raises:
+        ValueError: the films have nothing to judge the model by.
+    """
+    landmarks, stages = figures["landmarks"], figures["cvm"]
+    if landmarks is not None:
+        error = landmarks["mre_mm"] if landmarks["mre_mm"] is not None else landmarks["mre_px"]
+        if error is not None:
+            return -error
+    if stages is not None:
+        return stages["qwk"]
+    raise ValueError("neither expert points nor stages to choose the best epoch by")
+
+
+def plain(value: float) -> float | None:
+    """A float that JSON can hold: None for NaN."""
+    return None if np.isnan(value) else float(value)

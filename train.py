@@ -1,0 +1,293 @@
+"""Trains a model, or goes on with a run: `python train.py [--model NAME] [--dataset DIR]`.
+
+A run's folder is `checkpoints/<model>` unless --run names another. The same command starts a run, resumes it after any
+interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-per-node 2 train.py ...`.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from backbone import transfer_backbone
+from cache import FilmCache
+from checkpoint import BEST_NAME, load_checkpoint, load_weights, newest_checkpoint
+from config import (
+    DEFAULT_CACHE,
+    DEFAULT_DATASET,
+    DEFAULT_OUTPUT,
+    RECIPES,
+    Config,
+    UserError,
+    add_config_flags,
+    config_from_flags,
+    config_from_json,
+)  # fmt: skip
+from dataset import FilmDataset, describe_data
+from films import Film, has_split, impossible_points, scan_split
+from inference import pick_device
+from model import build_model, parameter_count
+from partition import split_folds
+from processes import Processes, join_processes, leave_processes
+from schedule import has_horizon
+from trainer import Interrupted, Trainer, describe_row, new_log_path
+
+EXIT_INTERRUPTED = 130
+CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line: arguments of the run, then every setting of the model."""
+    models = "\n".join(f"  {name:14}{recipe.summary}" for name, recipe in RECIPES.items())
+    parser = argparse.ArgumentParser(
+        description="Trains a model, or goes on with its run.",
+        epilog=f"models:\n{models}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run = parser.add_argument_group("this run")
+    run.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
+    run.add_argument("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)")
+    run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
+    run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
+    run.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default: %(default)s)")
+    run.add_argument("--workers", type=int, help="processes that prepare films (default: 0 on a CPU, up to 8 on a card)")
+    run.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    run.add_argument("--compile", action="store_true", help="compile the model first (faster on cards, slow to start)")
+    run.add_argument("--init-from", type=Path, metavar="FILE", help="start the backbone from another model's weights")
+    run.add_argument("--folds", type=int, metavar="K", help="cut train into K folds and judge on one instead of valid")
+    run.add_argument("--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)")
+    run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
+    run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
+    run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
+    add_config_flags(parser)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = make_parser().parse_args(arguments)
+    try:
+        return train(options)
+    except UserError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    finally:
+        leave_processes()
+
+
+def train(options: argparse.Namespace) -> int:
+    """Starts or resumes the run that the options describe.
+
+    Raises:
+        UserError: the options, the data or the run's files do not allow it.
+    """
+    asked = config_from_flags(options)
+    check_options(options, asked)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    processes, device = join_processes(pick_device(options.device))
+    warn_of_idle_card(device)
+    run = options.output / (options.run or asked.model)
+    state = open_run(run, options.restart, processes)
+    films, held_out = choose_films(options)
+    config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
+    return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
+
+
+def check_options(options: argparse.Namespace, config: Config) -> None:
+    """Refuses options that contradict each other before any work starts."""
+    if options.no_valid and options.folds:
+        raise UserError("--no-valid and --folds exclude each other; choose one.")
+    if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
+        raise UserError(f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1.")
+    if options.no_valid and config.schedule == "plateau":
+        raise UserError("--no-valid leaves the plateau schedule nothing to watch; add --schedule cosine.")
+    if options.workers is not None and options.workers < 0:
+        raise UserError(f"--workers is {options.workers}; it must be at least 0.")
+    if options.threads is not None and options.threads < 1:
+        raise UserError(f"--threads is {options.threads}; it must be at least 1.")
+
+
+def warn_of_idle_card(device: torch.device) -> None:
+    """Says so when an NVIDIA card is there but this PyTorch cannot use it: the log lost a day to that."""
+    program = shutil.which("nvidia-smi")
+    if device.type == "cuda" or program is None or torch.backends.cuda.is_built() and torch.cuda.is_available():
+        return
+    try:
+        answers = subprocess.run([program, "-L"], capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        answers = False
+    if answers and not torch.cuda.is_available():
+        print(
+            "Warning: an NVIDIA card answers, but this PyTorch was built without CUDA or cannot reach it, so the CPU trains. "
+            "README.md says how to install PyTorch for the card.",
+            file=sys.stderr,
+        )
+
+
+def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
+    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first."""
+    if restart and run.exists() and processes.is_main:
+        aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
+        run.rename(aside)
+        print(f"The former run lies in {aside}.")
+    processes.wait()
+    path = newest_checkpoint(run)
+    return load_checkpoint(path) if path is not None else None
+
+
+def choose_films(options: argparse.Namespace) -> tuple[list[Film], list[Film] | None]:
+    """The films to learn from, and those to judge by (None with --no-valid)."""
+    train_films = scan_split(options.dataset, "train")
+    if options.no_valid:
+        return train_films, None
+    if options.folds:
+        if options.folds > len(train_films):
+            raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
+        folds = split_folds(train_films, options.folds, seed=0)
+        return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
+    if not has_split(options.dataset, "valid"):
+        raise UserError(
+            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset {options.dataset}`, "
+            "or use --folds 5 --fold 0, or --no-valid."
+        )
+    return train_films, scan_split(options.dataset, "valid")
+
+
+def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
+    """The saved run's config, with the few settings that may change.
+
+    Raises:
+        UserError: a flag contradicts the run, its films are others, or more epochs need --new-schedule.
+    """
+    config = config_from_json(state["config"])
+    for name in vars(config):
+        if not hasattr(options, name) or name in CHANGEABLE:
+            continue
+        if getattr(options, name) != getattr(config, name):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(
+                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
+                "leave it out, name another --run, or begin again with --restart."
+            )
+    if state["facts"].get("films") != films_fingerprint(films):
+        raise UserError("This run was begun with other training films; name another --run or begin again with --restart.")
+    changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
+    if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
+        raise UserError(
+            f"--epochs {changes['epochs']} would change the {config.schedule} schedule that was planned for {config.epochs}; "
+            "add --new-schedule if that is what you want."
+        )
+    return replace(config, **changes)
+
+
+def films_fingerprint(films: list[Film]) -> str:
+    """Changes when a film is added or removed."""
+    return hashlib.blake2b(" ".join(film.film_id for film in films).encode(), digest_size=8).hexdigest()
+
+
+def make_trainer(
+    options: argparse.Namespace,
+    config: Config,
+    films: list[Film],
+    held_out: list[Film] | None,
+    run: Path,
+    device: torch.device,
+    processes: Processes,
+    state: dict | None,
+) -> Trainer:
+    """Builds model, data and optimiser, and restores the run if there is one."""
+    torch.manual_seed(config.seed)
+    model = build_model(config if state is None else replace(config, pretrained=False))
+    has_weights = config.pretrained and model.backbone is not None
+    if options.init_from is not None and state is None:
+        count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
+        print(f"Took {count} backbone tensors from {options.init_from}.")
+        has_weights = True
+    if options.compile:
+        model.compile()
+    cache = FilmCache(options.cache, options.dataset, config.image_size)
+    if processes.is_main:
+        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    trainer = Trainer(
+        config,
+        model,
+        FilmDataset(films, config, cache, training=True),
+        valid_set,
+        run,
+        device,
+        processes,
+        workers=default_workers(device) if options.workers is None else options.workers,
+        # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
+        frozen_at_start=has_weights and config.freeze_epochs > 0,
+        facts={"films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name},
+        log_path=new_log_path(options.logs, config.model),
+    )
+    if state is not None:
+        trainer.restore(state)
+    return trainer
+
+
+def default_workers(device: torch.device) -> int:
+    """On a CPU training itself needs every core; a card must be kept busy."""
+    return min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
+
+
+def run_trainer(trainer: Trainer, say) -> int:
+    """Trains until the end, an interruption or a fault; returns the exit status."""
+    config = trainer.config
+    if trainer.epoch >= config.epochs or trainer.progress.should_stop(config):
+        say(f"This run is finished ({trainer.epoch} epochs); raise --epochs or --patience to go on, or begin again with --restart.")
+        return 0
+    introduce(trainer, say)
+    previous = {number: signal.signal(number, lambda *_: request_stop(trainer)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
+    except Interrupted:
+        say(f"Interrupted in epoch {trainer.epoch + 1}, after {trainer.step} of {trainer.plan.steps} steps, and saved. "
+            "The same command goes on from here.")  # fmt: skip
+        return EXIT_INTERRUPTED
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    best = f"epoch {trainer.progress.best_epoch}" if trainer.valid_set is not None else "the last epoch"
+    say(f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; log {trainer.log_path}.")
+    return 0
+
+
+def request_stop(trainer: Trainer) -> None:
+    """The first Ctrl-C stops after the step under way; a second one at once."""
+    if trainer.stop_requested:
+        raise KeyboardInterrupt
+    trainer.stop_requested = True
+    print("\nStopping after this step; press Ctrl-C again to stop without saving.", file=sys.stderr)
+
+
+def introduce(trainer: Trainer, say) -> None:
+    """Says what is about to be trained on what."""
+    config, films = trainer.config, trainer.train_set.films
+    masked = sum(int(impossible_points(film).sum()) for film in films)
+    points = f", {len(config.landmarks)} landmarks" if config.finds_landmarks else ""
+    note = f", {masked} impossible points left out" if masked else ""
+    held_out = "no validation" if trainer.valid_set is None else f"{len(trainer.valid_set)} to validate"
+    precision = str(trainer.autocast_dtype).removeprefix("torch.")
+    say(f"{config.model}: {parameter_count(trainer.model) / 1e6:.1f} M parameters{points}, on {trainer.device} in {precision}.")
+    say(f"{len(films)} films to train on, {held_out}{note}.")
+    if trainer.epoch or trainer.step:
+        say(f"Going on after epoch {trainer.epoch}" + (f" and {trainer.step} steps." if trainer.step else "."))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
