@@ -31,10 +31,10 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
+def write_csv(path: Path, rows: list[dict], columns: list[str] | None = None, line_end: str = "\n") -> None:
     """Writes rows of equal keys; `columns` gives their order and is needed when there may be no row."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator=line_end)
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

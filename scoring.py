@@ -114,10 +114,10 @@ def per_landmark(errors: LandmarkErrors, config: Config) -> dict:
 
 def per_machine(films: list[Film], errors: LandmarkErrors) -> dict:
     """Headline figures of each machine."""
-    machines = np.array([film.machine or "unknown" for film in films])
+    machines = [film.machine or "unknown" for film in films]
     table = {}
     for machine in sorted(set(machines)):
-        rows = machines == machine
+        rows = np.array([each == machine for each in machines])
         part = LandmarkErrors(errors.px[rows], errors.mm[rows], errors.px256[rows], errors.by_reader[rows])
         if not np.isnan(part.of_experts(part.px)).all():
             table[machine] = {"films": int(rows.sum())} | summarise(part, part.of_experts)

@@ -1,0 +1,168 @@
+"""Cuts the cervical region of every film into a data set of its own: `python preprocess_roi.py [--dataset Aariz] [--output Aariz_ROI]`.
+
+The region lies below porion and behind gonion, with margins in units of the distance from sella to nasion. Each crop keeps its
+film's name and its own labels; `transforms.json` holds the way back to the film.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from annotations import MachineRecord, write_landmarks, write_machines, write_stage
+from config import (
+    ANNOTATORS,
+    DEFAULT_DATASET,
+    DEFAULT_OUTPUT,
+    DEFAULT_ROI_DATASET,
+    LANDMARK_INDEX,
+    SPLITS,
+    UserError,
+)
+from files import write_json
+from films import Film, has_split, scan_split
+from images import read_film, write_png
+from inference import Predictor, default_weights, load_predictor, pick_device
+
+TRANSFORMS = "transforms.json"
+# Edges of the region in units of S-N. On 25 ISBI 2015 training films C2-C4 reach from 0.58 behind to 0.02 before gonion and from
+# 0.72 to 1.57 below porion; a margin of about 0.13 is added (the 25 test films then lie inside too, see the tests).
+BEHIND_GONION = 0.72
+BEFORE_GONION = 0.16
+TOP_BELOW_PORION = 0.58
+BOTTOM_BELOW_PORION = 1.74
+NEEDED = ("S", "N", "Po", "Go")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Cuts the cervical region of every film into a data set in the same layout.")
+    parser.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path(DEFAULT_ROI_DATASET), help="new data set (default: %(default)s)")
+    parser.add_argument("--source", choices=("predictions", "truth"), default="predictions", help="whose landmarks (default: %(default)s)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="landmark weights (default: the newest best)")
+    parser.add_argument("--runs", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
+    parser.add_argument("--margin", type=float, default=0.0, help="widen the region by this much of S-N on each side (default: %(default)s)")
+    parser.add_argument("--restart", action="store_true", help="replace an output that this command made before")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = make_parser().parse_args(arguments)
+    try:
+        if not -0.1 <= options.margin <= 1.0:
+            raise UserError(f"--margin is {options.margin}; it must be from -0.1 to 1 of the distance S-N.")
+        check_output(options.output, options.restart)
+        return cut_dataset(options)
+    except UserError as error:
+        print(f"preprocess_roi.py: {error}", file=sys.stderr)
+        return 2
+
+
+def check_output(output: Path, restart: bool) -> None:
+    """Refuses to write over anything but a former result of this command."""
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not (output / TRANSFORMS).exists():
+        raise UserError(f"{output} exists and was not made by this command; name another --output.")
+    if not restart:
+        raise UserError(f"{output} was made before; add --restart to make it again.")
+
+
+def cut_dataset(options: argparse.Namespace) -> int:
+    """Cuts all splits under a temporary name, then puts the result in place; 1 when a film had to be left out."""
+    splits = [split for split in SPLITS if has_split(options.dataset, split)]
+    films = [film for split in splits for film in scan_split(options.dataset, split)]
+    if not films:
+        raise UserError(f"{options.dataset} has no films; see README.md for how a data set must look.")
+    predictor = None
+    if options.source == "predictions":
+        weights = options.weights or default_weights(options.runs)
+        predictor = load_predictor(weights, pick_device(options.device))
+        print(f"Weights: {weights}")
+        if not set(NEEDED) <= set(predictor.config.landmarks) or not predictor.config.finds_landmarks:
+            raise UserError(f"{weights} does not find {', '.join(NEEDED)}; name landmark weights with --weights.")
+    building = options.output.with_name(f".{options.output.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    transforms, machines, skipped = {}, {}, []
+    for film in tqdm(films, desc="Cutting", unit="film"):
+        try:
+            transforms[film.film_id] = cut_film(film, predictor, options.margin, building)
+            machines[film.film_id] = MachineRecord(film.machine, film.pixel_size_mm, "png", film.split.capitalize())
+        except UserError as error:
+            skipped.append(str(error))
+    if not transforms:
+        raise UserError(f"No film could be cut; the first: {skipped[0]}")
+    write_machines(building, machines)
+    write_json(building / TRANSFORMS, transforms)
+    if options.output.exists():
+        shutil.rmtree(options.output)
+    building.rename(options.output)
+    for sentence in skipped:
+        print(f"preprocess_roi.py: {sentence}", file=sys.stderr)
+    print(f"{len(transforms)} of {len(films)} films cut into {options.output}.")
+    return 1 if skipped else 0
+
+
+def cut_film(film: Film, predictor: Predictor | None, margin: float, root: Path) -> dict:
+    """Writes one film's crop and labels; returns its entry of transforms.json.
+
+    Raises:
+        UserError: the film cannot be read, or its region cannot be told or lies outside it.
+    """
+    picture = read_film(film.image_path)
+    landmarks_px = film.truth_px() if predictor is None else predictor.predict(picture).landmarks_px
+    try:
+        left, top, right, bottom = roi_box_px(landmarks_px, (picture.shape[1], picture.shape[0]), margin)
+    except ValueError as error:
+        raise UserError(f"Film {film.film_id} ({film.split}) is left out: {error}.") from None
+    split_folder = root / film.split
+    write_png(split_folder / "Cephalograms" / f"{film.film_id}.png", picture[top:bottom, left:right])
+    origin, size = np.array([left, top]), np.array([right - left, bottom - top])
+    for annotator, points_px in zip(ANNOTATORS, film.annotators_px, strict=True):
+        if np.isnan(film.annotators_px).all():
+            break  # a film without landmarks has no such files
+        crop_px = points_px - origin
+        inside = ((crop_px >= -0.5) & (crop_px <= size - 0.5)).all(axis=1)
+        path = split_folder / "Annotations" / "Cephalometric Landmarks" / annotator / f"{film.film_id}.json"
+        write_landmarks(path, film.film_id, np.where(inside[:, None], crop_px, np.nan))
+    if film.stage is not None:
+        write_stage(split_folder / "Annotations" / "CVM Stages" / f"{film.film_id}.json", film.film_id, film.stage)
+    box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+    return {"split": film.split, "film": film.image_path.name, "film_size": [picture.shape[1], picture.shape[0]], "box": box}
+
+
+def roi_box_px(landmarks_px: np.ndarray, film_size: tuple[int, int], margin: float = 0.0) -> tuple[int, int, int, int]:
+    """The cervical region as left, top, right, bottom in film pixels, the last two exclusive, cut off at the film's border.
+
+    Args:
+        landmarks_px: (29, 2); S, N, Po and Go are needed. N before S tells which way the face looks.
+        film_size: width and height.
+        margin: widens every side, in units of S-N.
+    Raises:
+        ValueError: a needed landmark is missing, or under half of the region lies on the film.
+    """
+    sella, nasion, porion, gonion = (landmarks_px[LANDMARK_INDEX[symbol]] for symbol in NEEDED)
+    if np.isnan([sella, nasion, porion, gonion]).any():
+        raise ValueError(f"one of {', '.join(NEEDED)} is missing")
+    unit_px = float(np.hypot(*(nasion - sella)))
+    forward = 1.0 if nasion[0] >= sella[0] else -1.0
+    edges_x = gonion[0] + forward * unit_px * np.array([-BEHIND_GONION - margin, BEFORE_GONION + margin])
+    edges_y = porion[1] + unit_px * np.array([TOP_BELOW_PORION - margin, BOTTOM_BELOW_PORION + margin])
+    low = np.floor([edges_x.min(), edges_y.min()])
+    high = np.ceil([edges_x.max(), edges_y.max()]) + 1
+    shown_low, shown_high = np.maximum(low, 0), np.minimum(high, film_size)
+    shown = np.maximum(shown_high - shown_low, 0)
+    if shown.prod() < 0.5 * (high - low).prod():
+        raise ValueError("its cervical region lies outside the film")
+    left, top, right, bottom = (int(value) for value in (*shown_low, *shown_high))
+    return left, top, right, bottom
+
+
+if __name__ == "__main__":
+    sys.exit(main())
