@@ -2,7 +2,9 @@
 
 import io
 import json
+import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +38,7 @@ def load_checkpoint(path: Path) -> dict:
     data = read_bytes(path)
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names many kinds of damage; each means the same here
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is damaged or no checkpoint ({reason}); delete it or restore it.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT or "config" not in content:
@@ -119,17 +121,10 @@ def load_model(path: Path) -> tuple[CephModel, Config, dict]:
         UserError: the file is missing, damaged, or its tensors are not those of its config.
     """
     config, state, facts = load_weights(path)
-    model = build_untrained(config)
+    model = build_model(replace(config, pretrained=False))  # the file fills every tensor, so nothing is downloaded
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit its own config ({reason}); restore it or train again.") from None
     return model.eval(), config, facts
-
-
-def build_untrained(config: Config) -> CephModel:
-    """The model of `config` without downloading the weights that its training started from."""
-    from dataclasses import replace
-
-    return build_model(replace(config, pretrained=False))

@@ -1,5 +1,6 @@
 """The one film reader: any picture file to an 8-bit grey image, upright, nothing saturated."""
 
+import io
 from pathlib import Path
 
 import cv2
@@ -74,7 +75,7 @@ def decode_dicom(data: bytes, name: Path | str) -> np.ndarray:
     dataset = read_dicom(data, name)
     try:
         pixels = dataset.pixel_array
-    except Exception as error:  # pydicom's decoders raise many kinds, some of them from plug-ins
+    except (AttributeError, ValueError, TypeError, KeyError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{name} holds no readable picture ({error}); export it as PNG.") from None
     if pixels.ndim == 3 and pixels.shape[-1] == 3:
         pixels = pixels[..., ::-1]
@@ -95,8 +96,6 @@ def dicom_pixel_size_mm(data: bytes, name: Path | str) -> float | None:
 
 def read_dicom(data: bytes, name: Path | str):
     """Parses DICOM bytes; pydicom is optional and only asked for here."""
-    import io
-
     try:
         import pydicom
     except ImportError:

@@ -78,8 +78,12 @@ def write(canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, 
     """Text with a dark edge, readable on bone and on air. OpenCV's letters are ASCII only."""
     text = text.encode("ascii", "replace").decode()
     place = (round(x_px), round(y_px))
-    for edge, shade in ((2, (0, 0, 0)), (0, colour)):
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, shade, thick(size * 1.6) + edge, cv2.LINE_AA)
+    edge = thick(size * 2)
+    # The edge is the same text moved: a thicker stroke would also be wider.
+    for shift in ((-edge, 0), (edge, 0), (0, -edge), (0, edge), (0, 0)):
+        shade = colour if shift == (0, 0) else (0, 0, 0)
+        spot = (place[0] + shift[0], place[1] + shift[1])
+        cv2.putText(canvas, text, spot, cv2.FONT_HERSHEY_SIMPLEX, size, shade, thick(size * 1.6), cv2.LINE_AA)
 
 
 def write_lines(canvas: np.ndarray, lines: list[tuple[str, tuple]], unit: float) -> None:
