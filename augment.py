@@ -40,8 +40,8 @@ class Augmentation:
     cutout: float = 0.3
     polarity: float = 0.1
     artefacts: float = 0.5
-    elastic_px: float = 4.0  # deviation of the displacement
-    elastic_spacing: float = 0.12  # of the grid it is drawn on, share of the height
+    elastic_shift: float = 0.006  # deviation of the displacement, share of the film's height
+    elastic_spacing: float = 0.12  # of the grid it is drawn on, the same
     elastic: float = 0.0
 
 
@@ -87,8 +87,8 @@ class Augmenter:
         if generator.random() < self.settings.artefacts:
             image = add_artefacts(image, generator)
         if generator.random() < self.settings.elastic:
-            spacing_px = self.settings.elastic_spacing * image.shape[0]
-            warp = SmoothWarp.draw(image.shape, spacing_px, self.settings.elastic_px, generator)
+            spacing_px, deviation_px = np.array([self.settings.elastic_spacing, self.settings.elastic_shift]) * image.shape[0]
+            warp = SmoothWarp.draw(image.shape, spacing_px, deviation_px, generator)
             image, points_net = warp.apply(image), warp.move(points_net)
         image, points_net = self.move(image, points_net, int(generator.integers(2**31)))
         self.intensity.set_random_seed(int(generator.integers(2**31)))

@@ -6,6 +6,7 @@ name, so that an interrupted build leaves only whole files and goes on where it 
 
 import hashlib
 import io
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from films import Film
 from geometry import Letterbox
 from images import read_film
 
+# What NumPy raises for a missing or damaged file.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 CACHE_VERSION = 1  # raised when the reader or the letterbox changes what it makes of a film
 
 
@@ -76,7 +79,7 @@ class FilmCache:
                 if tuple(entry["stamp"].tolist()) != stamp:
                     return None
                 return entry["image"], tuple(entry["source_size"].tolist())
-        except (OSError, ValueError, KeyError, EOFError):
+        except UNREADABLE:
             return None
 
     def read_stamp(self, film: Film) -> tuple[int, ...] | None:
@@ -84,7 +87,7 @@ class FilmCache:
         try:
             with np.load(self.path(film)) as entry:
                 return tuple(entry["stamp"].tolist())
-        except (OSError, ValueError, KeyError, EOFError):
+        except UNREADABLE:
             return None
 
 

@@ -1,0 +1,159 @@
+"""Reading a data set: both capitalisations, sorted order, honest refusals (log #8 and the unsorted listdir)."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import write_blob_dataset
+
+from annotations import read_landmarks, read_machines, write_landmarks
+from config import LANDMARK_INDEX, SYMBOLS, UserError
+from films import distance_px, group_twins, impossible_points, scan_split
+
+SENIOR = "train/Annotations/Cephalometric Landmarks/Senior Orthodontists"
+STAGES = "train/Annotations/CVM Stages"
+
+
+def edit(path, change):
+    """Changes a JSON file in place."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_film_knows_all_its_labels(blobs):
+    films = scan_split(blobs, "train")
+    assert [film.film_id for film in films] == [f"train{number:03d}" for number in range(8)]
+    film = films[1]
+    assert (film.stage, film.pixel_size_mm, film.machine) == (2, 0.5, "machine 1")
+    assert film.annotators_px.shape == (2, 29, 2) and not np.isnan(film.annotators_px).any()
+    assert np.allclose(film.disagreement_px(), np.hypot(2, 2))
+    assert np.allclose(film.truth_px(), film.annotators_px.mean(axis=0))
+    assert np.array_equal(film.truth_px("senior"), film.annotators_px[0])
+
+
+def test_the_official_truth_is_the_ceil_of_the_mean(tmp_path):
+    root = write_blob_dataset(tmp_path, {"train": 1})
+    edit(root / SENIOR / "train000.json", lambda content: content["landmarks"][0]["value"].update(x=10))
+    edit(
+        root / SENIOR.replace("Senior", "Junior") / "train000.json",
+        lambda content: content["landmarks"][0]["value"].update(x=11),
+    )
+    film = scan_split(root, "train")[0]
+    assert film.truth_px()[0, 0] == 10.5 and film.truth_px("official")[0, 0] == 11
+
+
+@pytest.mark.parametrize("spell", [str.upper, str.capitalize])
+def test_any_capitalisation_of_folders(tmp_path, spell):
+    root = write_blob_dataset(tmp_path / "a", {"train": 3})
+    (root / "train" / "Annotations" / "CVM Stages").rename(root / "train" / "Annotations" / spell("cvm stages"))
+    (root / "train").rename(root / spell("train"))
+    assert [film.stage for film in scan_split(root, "train")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("points", "stages"), [(29, False), (19, True), (19, False), (0, True)])
+def test_what_is_not_annotated_is_nan_or_none(tmp_path, points, stages):
+    film = scan_split(write_blob_dataset(tmp_path, {"train": 1}, points, stages), "train")[0]
+    assert (~np.isnan(film.truth_px()).any(axis=1)).sum() == points
+    assert (film.stage == 1) if stages else (film.stage is None)
+
+
+def test_a_point_of_one_annotator_counts_as_it_is(blobs):
+    edit(blobs / SENIOR / "train000.json", lambda content: content["landmarks"].pop(3))
+    film = scan_split(blobs, "train")[0]
+    assert np.array_equal(film.truth_px()[3], film.truth_px("junior")[3])
+    assert np.isnan(film.disagreement_px()[3]) and not impossible_points(film)[3]
+
+
+def test_readers_points_are_marked(blobs):
+    for who in ("Senior", "Junior"):
+        path = blobs / SENIOR.replace("Senior", who) / "train000.json"
+        edit(path, lambda content: content["landmarks"][9].update(annotator="reader", unsure=True))
+    film = scan_split(blobs, "train")[0]
+    assert film.by_reader.nonzero()[0].tolist() == [9] and film.unsure[9]
+
+
+def test_the_order_of_a_folder_does_not_matter(blobs, monkeypatch):
+    from pathlib import Path
+
+    expected = [film.image_path for film in scan_split(blobs, "train")]
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: reversed(sorted(listed(self))))
+    assert [film.image_path for film in scan_split(blobs, "train")] == expected
+
+
+BREAKAGES = {
+    "missing label": lambda root: (root / SENIOR / "train002.json").unlink(),
+    "missing stage": lambda root: (root / STAGES / "train002.json").unlink(),
+    "label without film": lambda root: (root / "train/Cephalograms/train002.png").unlink(),
+    "broken json": lambda root: (root / SENIOR / "train002.json").write_text("{"),
+    "film twice": lambda root: (root / "train/Cephalograms/train002.bmp").write_bytes(b"x"),
+    "other film's label": lambda root: edit(root / SENIOR / "train002.json", lambda c: c.update(ceph_id="train003")),
+    "unknown landmark": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(symbol="Q")),
+    "landmark twice": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"].append(c["landmarks"][0])),
+    "other landmark's id": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(landmark_id=c["landmarks"][1]["landmark_id"])
+    ),
+    "no number": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x="left")),
+    "infinite": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x=1e999)),
+    "stage 7": lambda root: edit(root / STAGES / "train002.json", lambda c: c["cvm_stage"].update(value=7)),
+    "stage contradicts": lambda root: edit(root / STAGES / "train002.json", lambda c: c["cvm_stage"].update(title="CVM-S6")),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_a_broken_label_is_refused_by_name(blobs, breakage):
+    BREAKAGES[breakage](blobs)
+    with pytest.raises(UserError, match="train002"):
+        scan_split(blobs, "train")
+
+
+def test_what_is_no_data_set_is_refused(tmp_path):
+    with pytest.raises(UserError, match="train/Cephalograms"):
+        scan_split(tmp_path, "train")
+    (tmp_path / "train" / "Cephalograms").mkdir(parents=True)
+    with pytest.raises(UserError, match="holds no film"):
+        scan_split(tmp_path, "train")
+
+
+def test_a_pixel_size_must_be_a_positive_number(blobs):
+    path = blobs / "cephalogram_machine_mappings.csv"
+    path.write_text(path.read_text().replace("train001,machine 1,0.5", "train001,machine 1,-0.5"))
+    with pytest.raises(UserError, match="train001"):
+        read_machines(blobs)
+
+
+def test_impossible_labels_are_found(blobs):
+    edit(blobs / SENIOR / "train000.json", lambda content: content["landmarks"][5]["value"].update(x=900))
+    film = scan_split(blobs, "train")[0]
+    assert impossible_points(film).nonzero()[0].tolist() == [5]
+
+    def swap_lips(content):
+        upper, lower = (content["landmarks"][LANDMARK_INDEX[symbol]] for symbol in ("Ls", "Li"))
+        upper["value"], lower["value"] = lower["value"], upper["value"]
+
+    edit(blobs / SENIOR / "train001.json", swap_lips)
+    found = impossible_points(scan_split(blobs, "train")[1])
+    assert {SYMBOLS[index] for index in found.nonzero()[0]} == {"Ls", "Li"}
+
+
+def test_twins_are_found_by_their_bytes(blobs):
+    films = blobs / "train" / "Cephalograms"
+    (films / "train005.png").write_bytes((films / "train001.png").read_bytes())
+    twins = group_twins(scan_split(blobs, "train"))
+    assert [[film.film_id for film in group] for group in twins] == [["train001", "train005"]]
+
+
+def test_points_are_written_as_they_are_read(tmp_path):
+    points_px = np.random.default_rng(0).uniform(0, 2000, (29, 2)).round(3)
+    points_px[7] = np.nan
+    write_landmarks(tmp_path / "film.json", "film", points_px, notes={"R": {"annotator": "reader", "unsure": True}})
+    labels = read_landmarks(tmp_path / "film.json", "film")
+    assert np.array_equal(labels.points_px, points_px, equal_nan=True)
+    assert labels.by_reader.sum() == labels.unsure.sum() == 1
+
+
+def test_distance():
+    points_px = np.full((29, 2), np.nan)
+    points_px[LANDMARK_INDEX["S"]], points_px[LANDMARK_INDEX["N"]] = (0, 0), (30, 40)
+    assert distance_px(points_px, "S", "N") == 50 and np.isnan(distance_px(points_px, "S", "Me"))

@@ -1,0 +1,396 @@
+"""Training: exact resume, the best never lost, any cut of a batch, honest stops (log #6, #9, #12, #18)."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_blob_dataset
+
+import train
+from cache import FilmCache
+from checkpoint import epoch_path, list_epochs, load_checkpoint, load_model, load_weights, save_weights
+from config import UserError, make_config
+from dataset import FilmDataset, describe_data
+from films import scan_split
+from inference import Predictor
+from processes import Processes
+from schedule import Progress, learning_rate
+from scoring import score_films
+from trainer import LOG_COLUMNS, Interrupted, Trainer, pick_precision
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--image-size", "48x32", "--batch-size", "3", "--precision", "float32", "--warmup-epochs", "1", "--device", "cpu"]
+NETS = {
+    "landmarks": ["--model", "landmarks", "--widths", "16,24", "--blocks", "1", "--dropout", "0.2", *SMALL],
+    "cephnet": ["--model", "cephnet", "--dropout", "0.3", *SMALL],
+    "cvm_mil": ["--model", "cvm_mil", "--no-pretrained", "--patch-size", "16", "--patches", "3", *SMALL],
+}
+
+
+def run(blobs: Path, folder: Path, *flags: str) -> int:
+    """Trains in `folder` by the command's own main."""
+    places = ["--dataset", blobs, "--output", folder / "runs", "--logs", folder / "logs", "--cache", blobs.parent / "cache"]
+    return train.main([*map(str, places), *flags])
+
+
+def outcome(folder: Path, model: str) -> tuple[dict, dict, list[dict]]:
+    """The last checkpoint, the best weights and the log without its times."""
+    place = folder / "runs" / model
+    last = load_checkpoint(epoch_path(place, list_epochs(place)[-1]))
+    logs = list((folder / "logs").glob("*.csv"))
+    assert len(logs) == 1 and model in logs[0].name
+    with logs[0].open() as file:
+        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+    return last, load_checkpoint(place / "best_model.pth"), rows
+
+
+def assert_same(first: object, second: object, path: str = "") -> None:
+    """Bitwise equality of nested dicts, lists and tensors, times and places aside."""
+    assert type(first) is type(second), path
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            if key not in ("seconds", "log_path"):
+                assert_same(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, list):
+        assert len(first) == len(second), path
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same(*pair, f"{path}/{index}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    else:
+        assert first == second or (first != first and second != second), path
+
+
+@pytest.mark.parametrize("model", NETS)
+def test_stopped_anywhere_and_resumed_is_as_never_stopped(blobs, tmp_path, monkeypatch, model):
+    """Killed by Ctrl-C after every few steps, in the middle of epochs and between them."""
+    assert run(blobs, tmp_path / "whole", *NETS[model], "--epochs", "3") == 0
+    train_step, steps = Trainer.train_step, []
+
+    def interrupted_step(self, *arguments):
+        steps.append(1)
+        if len(steps) % 2 == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return train_step(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted_step)
+    statuses = [run(blobs, tmp_path / "parts", *NETS[model], "--epochs", "3") for _ in range(5)]
+    assert statuses == [130, 130, 130, 130, 0] and len(steps) == 9
+    for whole, parts in zip(outcome(tmp_path / "whole", model), outcome(tmp_path / "parts", model), strict=True):
+        assert_same(whole, parts)
+    assert not (tmp_path / "parts" / "runs" / model / "interrupted.pth").exists()
+
+
+def test_one_then_two_epochs_are_two_under_the_plateau_schedule(blobs, tmp_path):
+    flags = [*NETS["landmarks"], "--schedule", "plateau"]
+    assert run(blobs, tmp_path / "whole", *flags, "--epochs", "2") == 0
+    assert run(blobs, tmp_path / "parts", *flags, "--epochs", "1") == 0
+    assert run(blobs, tmp_path / "parts", *flags, "--epochs", "2") == 0
+    for whole, parts in zip(outcome(tmp_path / "whole", "landmarks"), outcome(tmp_path / "parts", "landmarks"), strict=True):
+        whole.pop("config", None) if isinstance(whole, dict) else None
+        parts.pop("config", None) if isinstance(parts, dict) else None
+        assert_same(whole, parts)
+
+
+def test_a_schedule_with_an_end_asks_before_it_is_changed(blobs, tmp_path, capsys):
+    flags = [*NETS["landmarks"], "--schedule", "cosine"]
+    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
+    assert run(blobs, tmp_path, *flags, "--epochs", "2") == 2
+    assert "--new-schedule" in capsys.readouterr().err
+    assert run(blobs, tmp_path, *flags, "--epochs", "2", "--new-schedule") == 0
+    assert outcome(tmp_path, "landmarks")[0]["epoch"] == 2
+
+
+def test_a_finished_run_is_left_alone_unless_asked(blobs, tmp_path, capsys):
+    flags = [*NETS["cephnet"], "--epochs", "1"]
+    assert run(blobs, tmp_path, *flags) == 0
+    path = tmp_path / "runs" / "cephnet" / "best_model.pth"
+    before = path.read_bytes()
+    assert run(blobs, tmp_path, *flags) == 0
+    assert "finished" in capsys.readouterr().out and path.read_bytes() == before
+    assert run(blobs, tmp_path, *flags, "--restart", "--seed", "1") == 0
+    aside = [folder for folder in (tmp_path / "runs").iterdir() if folder.name.startswith("cephnet.")]
+    assert (aside[0] / "best_model.pth").read_bytes() == before != path.read_bytes()
+
+
+def test_the_best_survives_a_resume_with_worse_epochs(blobs, tmp_path, monkeypatch):
+    flags = [*NETS["cephnet"], "--schedule", "constant"]
+    scores = iter([3.0, 1.0, 2.0, 5.0])
+    monkeypatch.setattr("trainer.selection_score", lambda figures: -next(scores))
+    assert run(blobs, tmp_path, *flags, "--epochs", "2") == 0
+    best = load_checkpoint(tmp_path / "runs" / "cephnet" / "best_model.pth")
+    assert run(blobs, tmp_path, *flags, "--epochs", "4") == 0
+    last, after, rows = outcome(tmp_path, "cephnet")
+    assert_same(best, after)
+    assert last["progress"]["best_epoch"] == 2 and last["progress"]["best_score"] == -1.0 and len(rows) == 4
+
+
+def test_a_resumed_run_refuses_other_settings_and_films(blobs, tmp_path, capsys):
+    flags = [*NETS["cephnet"], "--epochs", "2"]
+    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
+    assert run(blobs, tmp_path, *flags, "--learning-rate", "0.5") == 2
+    assert "--learning-rate is 0.5" in capsys.readouterr().err
+    for path in list((blobs / "train").rglob("train003.*")):
+        path.unlink()
+    assert run(blobs, tmp_path, *flags) == 2
+    assert "other training films" in capsys.readouterr().err
+
+
+def test_what_train_prints_is_what_evaluate_finds(blobs, tmp_path):
+    assert run(blobs, tmp_path, *NETS["landmarks"], "--epochs", "2") == 0
+    _, best, rows = outcome(tmp_path, "landmarks")
+    model, config, facts = load_model(tmp_path / "runs" / "landmarks" / "best_model.pth")
+    films = scan_split(blobs, "valid")
+    dataset = FilmDataset(films, config, FilmCache(blobs.parent / "cache", blobs, config.image_size))
+    predictions, losses = Predictor(model, config, torch.device("cpu")).predict_films(dataset, quiet=True)
+    figures = score_films(films, predictions, config)
+    row = rows[facts["epoch"] - 1]
+    assert float(row["mre_mm"]) == figures["landmarks"]["mre_mm"] == facts["valid"]["landmarks"]["mre_mm"]
+    assert float(row["valid_loss"]) == losses["total"]
+    assert list(rows[0]) == [column for column in LOG_COLUMNS if column != "seconds"]
+
+
+def test_a_two_headed_model_logs_both(blobs, tmp_path):
+    assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 0
+    row = outcome(tmp_path, "cephnet")[2][0]
+    assert all(row[column] != "" for column in LOG_COLUMNS if column != "seconds")
+
+
+def test_a_loss_that_is_not_finite_names_its_films(blobs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("trainer.film_losses", lambda outputs, batch, config: {"total": outputs["stage_logits"].sum(1) / 0})
+    assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 2
+    error = capsys.readouterr().err
+    assert "not finite" in error and error.count("train00") == 2 or error.count("train00") == 3
+
+
+def test_folds_share_all_films_and_overlap_in_none(blobs, tmp_path):
+    held = []
+    for fold in range(3):
+        options = train.make_parser().parse_args(["--dataset", str(blobs), "--folds", "3", "--fold", str(fold)])
+        films, judged = train.choose_films(options)
+        assert {film.film_id for film in films}.isdisjoint(film.film_id for film in judged) and len(films) + len(judged) == 8
+        held += [film.film_id for film in judged]
+    assert sorted(held) == [f"train{number:03d}" for number in range(8)]
+
+
+def test_training_without_valid_keeps_the_last_weights(blobs, tmp_path):
+    shutil.rmtree(blobs / "valid")
+    flags = [*NETS["landmarks"], "--epochs", "2", "--no-valid"]
+    assert run(blobs, tmp_path, *flags, "--schedule", "cosine") == 0
+    last, best, rows = outcome(tmp_path, "landmarks")
+    assert_same(best["model"], last["ema"])
+    assert rows[0]["mre_mm"] == "" and rows[0]["train_loss"] != ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--no-valid", "--schedule", "plateau"], "plateau"),
+        (["--no-valid", "--folds", "3"], "exclude each other"),
+        (["--folds", "3", "--fold", "3"], "not possible"),
+        (["--epochs", "0"], "--epochs"),
+        (["--workers", "-1"], "--workers"),
+        (["--init-from", "nowhere.pth"], "nowhere.pth"),
+    ],
+)
+def test_wrong_flags_are_refused_in_one_sentence(blobs, tmp_path, capsys, flags, message):
+    assert run(blobs, tmp_path, *NETS["landmarks"], *flags) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("train.py: ") and message in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_valid_split_names_the_mend(blobs, tmp_path, capsys):
+    shutil.rmtree(blobs / "valid")
+    assert run(blobs, tmp_path, *NETS["landmarks"]) == 2
+    assert "split_dataset.py" in capsys.readouterr().err
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(blobs, tmp_path, capsys):
+    flags = [*NETS["cephnet"], "--epochs", "2", "--schedule", "constant"]
+    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
+    path = epoch_path(tmp_path / "runs" / "cephnet", 1)
+    whole = path.read_bytes()
+    for damage in (whole[: len(whole) // 2], b"", b"text"):
+        path.write_bytes(damage)
+        assert run(blobs, tmp_path, *flags) == 2
+        assert str(path) in capsys.readouterr().err
+    torch.save({"model": {}, "format": 1, "config": {}, "code": np.float64(1)}, path)  # not plain data
+    with pytest.raises(UserError, match="no checkpoint"):
+        load_checkpoint(path)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(UserError, match="no checkpoint"):
+        load_checkpoint(path)
+
+
+def test_weights_to_share_hold_the_model_and_its_config(blobs, tmp_path):
+    assert run(blobs, tmp_path, *NETS["landmarks"], "--epochs", "1") == 0
+    model, config, facts = load_model(tmp_path / "runs" / "landmarks" / "best_model.pth")
+    save_weights(tmp_path / "shared.safetensors", model, config, facts)
+    again, config_again, facts_again = load_model(tmp_path / "shared.safetensors")
+    assert config_again == config and facts_again == facts
+    assert_same(dict(model.state_dict()), dict(again.state_dict()))
+    save_weights(tmp_path / "half.safetensors", model, config, facts, half=True)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.7 * (tmp_path / "shared.safetensors").stat().st_size
+    image = torch.rand(1, 1, 48, 32)
+    halved = load_model(tmp_path / "half.safetensors")[0]
+    assert torch.allclose(model(image)["heatmap_logits"], halved(image)["heatmap_logits"], atol=0.05)
+    (tmp_path / "half.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="half.safetensors"):
+        load_weights(tmp_path / "half.safetensors")
+
+
+def test_init_from_says_how_much_it_took(blobs, tmp_path, capsys):
+    flags = ["--no-pretrained", *SMALL, "--image-size", "64x64", "--epochs", "1", "--batch-size", "4"]
+    assert run(blobs, tmp_path, "--model", "heatmap", *flags) == 0
+    source = tmp_path / "runs" / "heatmap" / "best_model.pth"
+    shutil.rmtree(tmp_path / "logs")
+    assert run(blobs, tmp_path, "--model", "unet", *flags, "--init-from", str(source)) == 0
+    assert "Took 318 backbone tensors" in capsys.readouterr().out
+    # Given weights are frozen at first: the transferred backbone is still as it came.
+    moved = load_checkpoint(tmp_path / "runs" / "unet" / "best_model.pth")["model"]
+    given = load_checkpoint(source)["model"]
+    assert all(torch.equal(moved[key], given[key]) for key in given if key.startswith("backbone."))
+
+
+# --- the loop's parts ---------------------------------------------------------------------------------------------------------
+
+
+def make_trainer(blobs: Path, folder: Path, processes: Processes | None = None, **settings) -> Trainer:
+    films = scan_split(blobs, "train")
+    settings = {"image_size": (48, 32), "precision": "float32", "batch_size": 4, "epochs": 1} | settings
+    config = describe_data(make_config("cephnet", **settings), films)
+    torch.manual_seed(config.seed)
+    from model import build_model
+
+    dataset = FilmDataset(films, config, FilmCache(blobs.parent / "cache", blobs, config.image_size), training=True)
+    return Trainer(config, build_model(config), dataset, None, folder, torch.device("cpu"), processes, quiet=True)
+
+
+def test_accumulated_pieces_make_the_same_step(blobs, tmp_path):
+    """For a model without batch statistics: those are taken over a piece, not over the batch."""
+    states = []
+    for pieces in (1, 2):
+        trainer = make_trainer(blobs, tmp_path / str(pieces), accumulate=pieces, weight_decay=0.0)
+        trainer.fit()
+        states.append(trainer.model.state_dict())
+    assert all((states[0][key] - states[1][key]).abs().max() < 1e-5 for key in states[0])
+
+
+def test_two_processes_train_as_one(blobs, tmp_path):
+    """Two gloo processes against one with the same global batch; cephnet has no batch statistics."""
+    trainer = make_trainer(blobs, tmp_path / "one", epochs=2)
+    trainer.fit()
+    script = tmp_path / "two.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+        "from pathlib import Path\nimport torch\nfrom processes import join_processes, leave_processes\n"
+        "from test_train import make_trainer\n"
+        "if __name__ == '__main__':\n"
+        "    processes, device = join_processes(torch.device('cpu'))\n"
+        f"    trainer = make_trainer(Path({str(blobs)!r}), Path({str(tmp_path / 'two')!r}), processes, epochs=2)\n"
+        "    trainer.fit()\n    leave_processes()\n"
+    )
+    # Torchrun's own environment, without its launcher's seconds of start-up.
+    settings = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000), "OMP_NUM_THREADS": "1"}
+    runs = [
+        subprocess.Popen([sys.executable, str(script)], env=os.environ | settings | {"RANK": rank, "LOCAL_RANK": rank})
+        for rank in "01"
+    ]
+    assert [process.wait(timeout=120) for process in runs] == [0, 0]
+    together = load_checkpoint(epoch_path(tmp_path / "two", 2))
+    alone = load_checkpoint(epoch_path(tmp_path / "one", 2))
+    assert all((alone["model"][key] - together["model"][key]).abs().max() < 1e-5 for key in alone["model"])
+    for one, two in zip(alone["history"], together["history"], strict=True):
+        assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-5)
+
+
+def test_the_average_follows_the_weights_and_their_statistics(blobs, tmp_path):
+    trainer = make_trainer(blobs, tmp_path, ema_decay=0.9, epochs=2)
+    trainer.fit()
+    average, weights = trainer.average.module.state_dict(), trainer.model.state_dict()
+    assert trainer.judged_model() is trainer.average.module
+    moved = [key for key in weights if not torch.equal(average[key], weights[key])]
+    assert moved and all((average[key] - weights[key]).abs().max() < 0.1 for key in moved)
+
+
+def test_a_request_to_stop_saves_within_the_epoch(blobs, tmp_path):
+    trainer = make_trainer(blobs, tmp_path)
+    trainer.stop_requested = True
+    with pytest.raises(Interrupted):
+        trainer.fit()
+    assert load_checkpoint(tmp_path / "interrupted.pth")["step"] == 0
+
+
+def test_learning_rates_by_hand():
+    config = make_config("landmarks", learning_rate=1.0, epochs=11, warmup_epochs=1.0, schedule="cosine")
+    rates = [learning_rate(config, done, 1.0, False) for done in (0, 0.5, 1, 6, 11)]
+    assert rates == pytest.approx([0.001, 0.5, 1.0, 0.5, 0.0], abs=1e-9)
+    frozen = replace(config, freeze_epochs=3, schedule="constant")
+    assert [learning_rate(frozen, done, 1.0, True) for done in (2.9, 3.0)] == pytest.approx([1.0, 0.1])
+    assert learning_rate(frozen, 5.0, 1.0, False) == 1.0
+
+
+def test_the_plateau_rule_is_pytorch_s(tmp_path):
+    """The log used ReduceLROnPlateau(patience=5, factor=0.1)."""
+    config = make_config("cephnet", schedule="plateau", plateau_patience=2)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", patience=2, factor=0.1, threshold=0.0, min_lr=1e-3
+    )
+    ours = Progress()
+    generator = np.random.default_rng(0)
+    for epoch, score in enumerate(generator.normal(0, 1, 40).round(1), start=1):
+        ours.record(float(score), epoch, config)
+        theirs.step(float(score))
+        assert ours.plateau_share == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+def test_early_stopping_counts_epochs_without_a_better_score():
+    config, progress = make_config("cephnet", patience=2), Progress()
+    stops = []
+    for epoch, score in enumerate([1.0, 2.0, 1.5, 1.9], start=1):
+        progress.record(score, epoch, config)
+        stops.append(progress.should_stop(config))
+    assert stops == [False, False, False, True] and progress.best_epoch == 2
+    assert not progress.should_stop(replace(config, patience=0))
+
+
+def test_precision_follows_the_device():
+    assert pick_precision("bf16", torch.device("cpu")) == torch.bfloat16
+    assert pick_precision("auto", torch.device("cpu")) in (torch.bfloat16, torch.float32)
+
+
+def test_a_card_that_torch_cannot_use_is_announced(monkeypatch, capsys, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda name: str(program))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    train.warn_of_idle_card(torch.device("cpu"))
+    assert "NVIDIA" in capsys.readouterr().err
+    program.write_text("#!/bin/sh\nexit 9\n")
+    train.warn_of_idle_card(torch.device("cpu"))
+    assert capsys.readouterr().err == ""
+
+
+def test_workers_may_be_spawned(tmp_path):
+    """Windows and Python 3.14 start workers afresh: everything they get must pickle."""
+    root = write_blob_dataset(tmp_path / "set", {"train": 4})
+    films = scan_split(root, "train")
+    config = describe_data(make_config("landmarks", image_size=(48, 32), batch_size=2), films)
+    dataset = FilmDataset(films, config, FilmCache(tmp_path, root, config.image_size), training=True)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_sampler=[[(1, 0), (1, 1)], [(1, 2), (1, 3)]], num_workers=1, multiprocessing_context="spawn"
+    )
+    here = [dataset[(1, index)]["image"] for index in range(4)]
+    assert torch.equal(torch.cat([batch["image"] for batch in loader]), torch.stack(here))
