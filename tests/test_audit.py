@@ -34,7 +34,7 @@ def test_an_unreadable_film_is_an_error(phantoms, capsys):
 
 
 def test_a_point_outside_its_film_is_an_error(phantoms, capsys):
-    path = sorted((phantoms / SENIOR).iterdir())[0]
+    path = min((phantoms / SENIOR).iterdir())
     edit(path, lambda content: content["landmarks"][0]["value"].update(x=99999))
     status, out = audit(phantoms, capsys)
     assert status == 1 and f"Landmark A of the senior annotator lies outside film {phantoms}" in out and path.stem in out
@@ -50,7 +50,7 @@ def test_a_film_in_two_splits_is_an_error(phantoms, capsys):
 
 
 def test_twins_with_different_stages_are_warnings(phantoms, capsys):
-    source = sorted((phantoms / "train" / "Cephalograms").iterdir())[0]
+    source = min((phantoms / "train" / "Cephalograms").iterdir())
     target = sorted((phantoms / "test" / "Cephalograms").iterdir())[1]
     target.unlink()
     shutil.copy(source, target.with_suffix(source.suffix))
@@ -62,7 +62,7 @@ def test_twins_with_different_stages_are_warnings(phantoms, capsys):
 
 
 def test_annotators_far_apart_are_a_warning(phantoms, capsys):
-    path = sorted((phantoms / SENIOR).iterdir())[0]
+    path = min((phantoms / SENIOR).iterdir())
     edit(path, lambda content: content["landmarks"][LANDMARK_INDEX["LPM"]]["value"].update(x=3, y=3))
     status, out = audit(phantoms, capsys)
     line = next(line for line in out.splitlines() if "annotators" in line)

@@ -78,7 +78,7 @@ def test_the_order_of_a_folder_does_not_matter(blobs, monkeypatch):
 
     expected = [film.image_path for film in scan_split(blobs, "train")]
     listed = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda self: reversed(sorted(listed(self))))
+    monkeypatch.setattr(Path, "iterdir", lambda self: sorted(listed(self), reverse=True))
     assert [film.image_path for film in scan_split(blobs, "train")] == expected
 
 

@@ -1,0 +1,151 @@
+"""The one Predictor: points return to the film, once; what was not taught is absent (log #14 and #20)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from backbone import CephModel
+from cache import FilmCache
+from config import LANDMARK_INDEX, SYMBOLS, make_config
+from dataset import FilmDataset, describe_data
+from films import scan_split
+from geometry import Letterbox, gaussian_heatmaps, net_to_cells
+from images import read_film
+from inference import Predictor, default_weights, pick_device
+from model import build_model
+from scoring import measure_errors, score_films, selection_score
+
+
+class KnowingModel(CephModel):
+    """Puts its heatmaps' peaks on given network points, whatever the film."""
+
+    def __init__(self, points_net: torch.Tensor, config):
+        super().__init__()
+        self.points_net, self.config, self.anchor = points_net, config, nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        height, width = self.config.image_size
+        cells = net_to_cells(self.points_net, 2.0).expand(len(images), -1, -1)
+        maps = gaussian_heatmaps(cells, (height // 2, width // 2), 1.5)
+        return {"heatmap_logits": maps.clamp(min=1e-30).log()}
+
+
+def predict_known(film_size, truth_px, symbols=SYMBOLS):
+    config = replace(make_config("landmarks", image_size=(160, 128), decode_radius=5), landmarks=tuple(symbols))
+    letterbox = Letterbox(film_size, (128, 160))
+    columns = [LANDMARK_INDEX[symbol] for symbol in symbols]
+    model = KnowingModel(torch.from_numpy(letterbox.to_net(truth_px[columns])).float(), config)
+    return Predictor(model, config, torch.device("cpu")).predict(np.zeros(film_size[::-1], np.uint8))
+
+
+@pytest.mark.parametrize("film_size", [(1935, 2400), (301, 199), (2400, 700), (97, 131)])
+def test_points_return_to_the_film(film_size):
+    truth_px = np.random.default_rng(0).uniform(0.2, 0.8, (29, 2)) * film_size
+    prediction = predict_known(film_size, truth_px)
+    pixel_net = 1 / Letterbox(film_size, (128, 160)).scale.min()
+    assert np.abs(prediction.landmarks_px - truth_px).max() < 0.03 * max(pixel_net, 1)
+    assert prediction.film_size == film_size and prediction.confidence.min() > 0.9 and prediction.stage is None
+    # A Gaussian of 1.5 cells of 2 net pixels lies 1.25 * 3 net pixels from its middle on average.
+    assert np.allclose(prediction.spread_px, 3.76 * pixel_net, rtol=0.05)
+
+
+def test_what_was_not_taught_is_absent():
+    truth_px = np.full((29, 2), 60.0)
+    prediction = predict_known((128, 160), truth_px, symbols=("S", "N", "Me"))
+    known = ~np.isnan(prediction.landmarks_px).any(axis=1)
+    assert {SYMBOLS[index] for index in known.nonzero()[0]} == {"S", "N", "Me"}
+    assert np.isnan(prediction.confidence[~known]).all() and np.isnan(prediction.spread_px[~known]).all()
+
+
+@pytest.mark.parametrize("loss", ["ce", "coral"])
+def test_one_film_alone_and_among_others_is_the_same(blobs, tmp_path, loss):
+    films = scan_split(blobs, "train")
+    config = describe_data(make_config("cephnet", image_size=(48, 32), loss=loss), films)
+    torch.manual_seed(0)
+    predictor = Predictor(build_model(config), config, torch.device("cpu"))
+    dataset = FilmDataset(films, config, FilmCache(tmp_path, blobs, config.image_size))
+    together, losses = predictor.predict_films(dataset, quiet=True)
+    assert losses["total"] > 0 and set(losses) == {"landmark", "stage", "total"}
+    for film, prediction in zip(films, together, strict=True):
+        alone = predictor.predict(read_film(film.image_path))
+        assert np.allclose(alone.landmarks_px, prediction.landmarks_px, atol=1e-3)
+        assert prediction.stage == alone.stage == alone.stage_probabilities.argmax() + 1
+        assert alone.stage_probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_scores_by_hand(blobs, tmp_path):
+    films = scan_split(blobs, "valid")
+    config = describe_data(make_config("landmarks", image_size=(48, 32)), films)
+    predictions = []
+    for number, film in enumerate(films):
+        landmarks_px = film.truth_px() + [3.0 * (number + 1), 4.0 * (number + 1)]
+        landmarks_px[0] = np.nan
+        predictions.append(replace(predict_known((96, 120), film.truth_px()), landmarks_px=landmarks_px, film_size=(96, 120)))
+    figures = score_films(films, predictions, config)["landmarks"]
+    errors_mm = [5.0 * 0.25, 10 * 0.5, 15 * 0.25, 20 * 0.5]  # px times each film's pixel size
+    assert figures["mre_mm"] == pytest.approx(np.mean(errors_mm)) and figures["mre_sd_mm"] == pytest.approx(np.std(errors_mm))
+    assert figures["mre_px"] == pytest.approx(12.5) and figures["count"] == 4 * 28 and figures["missing"] == 4
+    stretched = np.hypot(3 * 256 / 96, 4 * 256 / 120) * 2.5
+    assert figures["mre_px256"] == pytest.approx(stretched)
+    assert figures["sdr"] == {"2.0": 25.0, "2.5": 25.0, "3.0": 25.0, "4.0": 50.0}
+    assert set(figures["per_landmark"]) == set(SYMBOLS) - {"A"}
+    assert figures["per_machine"]["machine 0"]["mre_mm"] == pytest.approx(2.5)
+    low, high = figures["mre_mm_interval95"]
+    assert low < figures["mre_mm"] < high
+
+
+def test_readers_points_have_their_own_line(blobs):
+    films = scan_split(blobs, "valid")
+    by_reader = np.zeros(29, dtype=bool)
+    by_reader[[9, 12]] = True
+    films = [replace(film, by_reader=by_reader) for film in films]
+    config = replace(make_config("landmarks"), taught_by=tuple("reader" if mark else "expert" for mark in by_reader))
+    predictions = []
+    for film in films:
+        wrong_px = film.truth_px() + np.where(by_reader, 40.0, 4.0)[:, None] * [1.0, 0.0]
+        predictions.append(replace(predict_known((96, 120), film.truth_px()), landmarks_px=wrong_px))
+    figures = score_films(films, predictions, config)
+    landmarks = figures["landmarks"]
+    assert landmarks["mre_px"] == pytest.approx(4) and landmarks["count"] == 27 * 4
+    assert landmarks["readers"]["mre_px"] == pytest.approx(40) and landmarks["readers"]["count"] == 8
+    assert landmarks["per_landmark"]["R"]["taught_by"] == "reader"
+    assert selection_score(figures) == -landmarks["mre_mm"]  # the best epoch is the experts'
+
+
+def test_without_a_pixel_size_there_are_no_millimetres(blobs):
+    films = [replace(film, pixel_size_mm=None) for film in scan_split(blobs, "valid")]
+    predictions = [replace(predict_known((96, 120), film.truth_px()), landmarks_px=film.truth_px() + 1) for film in films]
+    figures = score_films(films, predictions, make_config("landmarks"))
+    assert figures["landmarks"]["mre_mm"] is None and figures["landmarks"]["mre_px"] == pytest.approx(2**0.5)
+    assert set(figures["landmarks"]["sdr"].values()) == {None}
+    assert selection_score(figures) == pytest.approx(-(2**0.5))
+    assert np.isnan(measure_errors(films, predictions).mm).all()
+
+
+def test_the_newest_best_weights_are_found(tmp_path):
+    import os
+
+    from config import UserError
+
+    with pytest.raises(UserError, match="train first"):
+        default_weights(tmp_path / "none", tmp_path / "none.safetensors")
+    for age, name in enumerate(("new", "old")):
+        path = tmp_path / name / "best_model.pth"
+        path.parent.mkdir()
+        path.write_bytes(b"")
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert default_weights(tmp_path) == tmp_path / "new" / "best_model.pth"
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    from config import UserError
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto").type == "cpu"
+    with pytest.raises(UserError, match="--device cpu"):
+        pick_device("cuda")
+
+

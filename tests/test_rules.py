@@ -1,0 +1,70 @@
+"""The plan of rooms: imports point down, no one imports a command, each heavy library has its one room."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# From the foundations up; a room may import only rooms before it.
+ROOMS = [
+    "config", "files", "geometry", "images", "annotations", "films", "audit", "warp", "artefacts", "augment", "cache",
+    "dataset", "partition", "backbone", "unet", "model", "losses", "metrics", "checkpoint", "inference", "scoring",
+    "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
+]  # fmt: skip
+COMMANDS = ["train", "evaluate", "predict", "split_dataset", "preprocess_roi", "convert_isbi2015", "phantom"]
+OWNERS = {
+    "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"}, "pydicom": {"images"},
+    "safetensors": {"checkpoint"}, "gradio": {"demo"}, "huggingface_hub": {"hub"},
+}  # fmt: skip
+MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of all modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_every_file_has_its_place():
+    assert set(MODULES) == set(ROOMS) | set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name):
+    own = imports(MODULES[name]) & set(MODULES)
+    assert not own & set(COMMANDS), "a command is imported"
+    allowed = ROOMS[: ROOMS.index(name)] if name in ROOMS else ROOMS
+    assert own <= set(allowed)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_library_has_its_room(name):
+    for library, owners in OWNERS.items():
+        assert library not in imports(MODULES[name]) or name in owners
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_files_are_short_and_say_what_they_are(name):
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "dataset"])
+def test_help_needs_nothing(name):
+    run = subprocess.run([sys.executable, str(MODULES[name]), "--help"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert run.returncode == 0 and "usage:" in run.stdout and len(run.stdout) > 200
+
+
+def test_reading_films_needs_neither_albumentations_nor_torchvision():
+    code = "import sys, inference; print({'albumentations', 'torchvision', 'pydicom'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout.strip() == "set()"
