@@ -128,7 +128,8 @@ class Config:
     image_size: tuple[int, int] = setting((640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32)
     pretrained: bool = setting(True, "start ResNet backbones from ImageNet weights (downloaded once by torchvision)")
     widths: tuple[int, ...] = setting((24, 48, 96, 128, 160, 192), "channels of `landmarks` at strides 2, 4, 8 ...", low=16)
-    blocks: int = setting(2, "residual blocks per stage of `landmarks`", low=1)
+    blocks: int = setting(2, "residual blocks per stage of `landmarks` on its way down", low=1)
+    decoder_blocks: int = setting(1, "and on its way up", low=1)
     dropout: float = setting(0.0, "dropout before the last layer, 0-1", low=0, high=0.95)
     heatmap_sigma: float = setting(1.5, "standard deviation of target heatmaps, cells", low=0.3)
     decode_radius: int = setting(3, "soft-argmax window around the peak, cells on each side", low=0)
@@ -246,15 +247,18 @@ def config_from_flags(arguments: argparse.Namespace) -> Config:
 
 def parse_image_size(text: str) -> tuple[int, int]:
     """"640x512" to (640, 512), "512" to (512, 512)."""
-    numbers = [int(part) for part in text.lower().split("x")]
-    if len(numbers) not in (1, 2):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH")
-    return numbers[0], numbers[-1]
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 640x512")
+    return int(parts[0]), int(parts[-1])
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
     """"24,48" to (24, 48)."""
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not made of whole numbers") from None
 
 
 def show_value(value: object) -> str:

@@ -157,7 +157,7 @@ class LandmarkNet(CephModel):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.network = UNet(config.widths, config.blocks)
+        self.network = UNet(config.widths, config.blocks, config.decoder_blocks)
         self.head = nn.Sequential(nn.Dropout2d(config.dropout), nn.Conv2d(config.widths[0], len(config.landmarks), 1))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:

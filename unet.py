@@ -52,7 +52,7 @@ class UpStep(nn.Module):
 class UNet(nn.Module):
     """A residual U-Net whose features have half the resolution of the film (Ronneberger et al., MICCAI 2015)."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: int):
+    def __init__(self, widths: tuple[int, ...], blocks: int, decoder_blocks: int):
         super().__init__()
         self.stem = convolution(1, widths[0], stride=2)
         inputs = (widths[0], *widths[:-1])
@@ -61,7 +61,7 @@ class UNet(nn.Module):
             for level, (before, width) in enumerate(zip(inputs, widths, strict=True))
         )
         self.up = nn.ModuleList(
-            UpStep(widths[level + 1], widths[level], widths[level], blocks) for level in reversed(range(len(widths) - 1))
+            UpStep(widths[level + 1], widths[level], widths[level], decoder_blocks) for level in reversed(range(len(widths) - 1))
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
