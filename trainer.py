@@ -272,11 +272,14 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
     if not decay:
         return None
 
-    def move(average: torch.Tensor, current: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        share = 1.0 - min(decay, (1.0 + float(steps)) / (10.0 + float(steps)))
-        return torch.lerp(average, current, share) if average.is_floating_point() else current
+    def move(averages: list[torch.Tensor], currents: list[torch.Tensor], steps: torch.Tensor) -> None:
+        done = float(steps)
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, currents, 1.0 - min(decay, (1.0 + done) / (10.0 + done)))
+        else:  # counters
+            torch._foreach_copy_(averages, currents)
 
-    return AveragedModel(model, avg_fn=move, use_buffers=True)
+    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
