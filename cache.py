@@ -54,10 +54,13 @@ class FilmCache:
         missing = [film for film in films if self.read_stamp(film) != source_stamp(film)]
         if not missing:
             return 0
-        with ThreadPoolExecutor(max(1, workers)) as pool:  # OpenCV decodes outside Python's lock
+        pool = ThreadPoolExecutor(max(1, workers))  # OpenCV decodes outside Python's lock
+        try:
             jobs = pool.map(self.make_entry, missing)
             for _ in tqdm(jobs, total=len(missing), desc="Preparing films", unit="film", disable=quiet):
                 pass
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interruption need not wait for the rest
         return len(missing)
 
     def make_entry(self, film: Film) -> tuple[np.ndarray, tuple[int, int]]:

@@ -6,6 +6,7 @@ film). So the number of workers and an interruption change nothing.
 
 import argparse
 import hashlib
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -162,8 +163,9 @@ def make_loader(dataset: FilmDataset, batches: EpochPlan | list, workers: int, d
 
 
 def start_worker(worker: int) -> None:
-    """One thread a worker: OpenCV's own threads would fight for the cores."""
+    """One thread a worker, since OpenCV's own would fight for the cores; Ctrl-C is the main process's affair."""
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def fixed_batches(count: int, size: int) -> list[list[tuple[int, int]]]:

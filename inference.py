@@ -33,7 +33,7 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model on a device. Arithmetic is float32 everywhere, so figures do not depend on the card."""
+    """A trained model on a device. Arithmetic is float32, whatever training used (cards may round convolutions to TF32)."""
 
     def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
         self.model = model.to(device=device, memory_format=torch.channels_last).eval()

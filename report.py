@@ -30,7 +30,7 @@ def describe_headline(landmarks: dict) -> str:
         lines.append(f"  95 % interval of the MRE over films: {low:.3f} to {high:.3f} mm")
     else:
         lines.append("  no film has a pixel size, so there are no millimetres")
-    lines.append(f"  in film pixels {landmarks['mre_px']:.2f}, in pixels of a 256 x 256 stretch {landmarks['mre_px256']:.2f}")
+    lines.append(f"  in film pixels {show(landmarks['mre_px'], 2)}, in pixels of a 256 x 256 stretch {show(landmarks['mre_px256'], 2)}")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
     if landmarks["readers"] is not None:

@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from backbone import transfer_backbone
@@ -80,6 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("train.py: stopped at once; the same command goes on from what was saved last.", file=sys.stderr)
+        return EXIT_INTERRUPTED
     finally:
         leave_processes()
 
@@ -100,6 +104,7 @@ def train(options: argparse.Namespace) -> int:
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options)
     config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    check_held_out(config, held_out)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
 
@@ -164,6 +169,16 @@ def choose_films(options: argparse.Namespace) -> tuple[list[Film], list[Film] | 
     return train_films, scan_split(options.dataset, "valid")
 
 
+def check_held_out(config: Config, held_out: list[Film] | None) -> None:
+    """Refuses validation films without anything that the best epoch could be chosen by."""
+    if held_out is None:
+        return
+    expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
+    stages = any(film.stage is not None for film in held_out)
+    if not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
+        raise UserError(f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid.")
+
+
 def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
     """The saved run's config, with the few settings that may change.
 
@@ -212,7 +227,8 @@ def make_trainer(
     has_weights = config.pretrained and model.backbone is not None
     if options.init_from is not None and state is None:
         count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
-        print(f"Took {count} backbone tensors from {options.init_from}.")
+        if processes.is_main:
+            print(f"Took {count} backbone tensors from {options.init_from}.")
         has_weights = True
     if options.compile:
         model.compile()

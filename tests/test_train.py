@@ -4,27 +4,21 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_blob_dataset
 
 import train
 from cache import FilmCache
 from checkpoint import epoch_path, list_epochs, load_checkpoint, load_model, load_weights, save_weights
-from config import UserError, make_config
-from dataset import FilmDataset, describe_data
+from config import UserError
+from dataset import FilmDataset
 from films import scan_split
 from inference import Predictor
-from processes import Processes
-from schedule import Progress, learning_rate
 from scoring import score_films
-from trainer import LOG_COLUMNS, Interrupted, Trainer, pick_precision
+from trainer import LOG_COLUMNS, Trainer
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--image-size", "48x32", "--batch-size", "3", "--precision", "float32", "--warmup-epochs", "1", "--device", "cpu"]
@@ -169,7 +163,7 @@ def test_a_loss_that_is_not_finite_names_its_films(blobs, tmp_path, capsys, monk
     monkeypatch.setattr("trainer.film_losses", lambda outputs, batch, config: {"total": outputs["stage_logits"].sum(1) / 0})
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 2
     error = capsys.readouterr().err
-    assert "not finite" in error and error.count("train00") == 2 or error.count("train00") == 3
+    assert "not finite" in error and error.count("train00") in (2, 3)  # a batch of the 8 films
 
 
 def test_folds_share_all_films_and_overlap_in_none(blobs, tmp_path):
@@ -213,6 +207,13 @@ def test_a_missing_valid_split_names_the_mend(blobs, tmp_path, capsys):
     shutil.rmtree(blobs / "valid")
     assert run(blobs, tmp_path, *NETS["landmarks"]) == 2
     assert "split_dataset.py" in capsys.readouterr().err
+
+
+def test_films_to_validate_on_must_have_the_right_labels(blobs, tmp_path, capsys):
+    shutil.rmtree(blobs / "valid" / "Annotations" / "Cephalometric Landmarks")
+    assert run(blobs, tmp_path, *NETS["landmarks"]) == 2
+    assert "validate on have no labels" in capsys.readouterr().err
+    assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 0  # it has stages to go by
 
 
 def test_a_damaged_or_foreign_checkpoint_is_refused(blobs, tmp_path, capsys):
@@ -262,114 +263,6 @@ def test_init_from_says_how_much_it_took(blobs, tmp_path, capsys):
     assert all(torch.equal(moved[key], given[key]) for key in given if key.startswith("backbone."))
 
 
-# --- the loop's parts ---------------------------------------------------------------------------------------------------------
-
-
-def make_trainer(blobs: Path, folder: Path, processes: Processes | None = None, **settings) -> Trainer:
-    films = scan_split(blobs, "train")
-    settings = {"image_size": (48, 32), "precision": "float32", "batch_size": 4, "epochs": 1} | settings
-    config = describe_data(make_config("cephnet", **settings), films)
-    torch.manual_seed(config.seed)
-    from model import build_model
-
-    dataset = FilmDataset(films, config, FilmCache(blobs.parent / "cache", blobs, config.image_size), training=True)
-    return Trainer(config, build_model(config), dataset, None, folder, torch.device("cpu"), processes, quiet=True)
-
-
-def test_accumulated_pieces_make_the_same_step(blobs, tmp_path):
-    """For a model without batch statistics: those are taken over a piece, not over the batch."""
-    states = []
-    for pieces in (1, 2):
-        trainer = make_trainer(blobs, tmp_path / str(pieces), accumulate=pieces, weight_decay=0.0)
-        trainer.fit()
-        states.append(trainer.model.state_dict())
-    assert all((states[0][key] - states[1][key]).abs().max() < 1e-5 for key in states[0])
-
-
-def test_two_processes_train_as_one(blobs, tmp_path):
-    """Two gloo processes against one with the same global batch; cephnet has no batch statistics."""
-    trainer = make_trainer(blobs, tmp_path / "one", epochs=2)
-    trainer.fit()
-    script = tmp_path / "two.py"
-    script.write_text(
-        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
-        "from pathlib import Path\nimport torch\nfrom processes import join_processes, leave_processes\n"
-        "from test_train import make_trainer\n"
-        "if __name__ == '__main__':\n"
-        "    processes, device = join_processes(torch.device('cpu'))\n"
-        f"    trainer = make_trainer(Path({str(blobs)!r}), Path({str(tmp_path / 'two')!r}), processes, epochs=2)\n"
-        "    trainer.fit()\n    leave_processes()\n"
-    )
-    # Torchrun's own environment, without its launcher's seconds of start-up.
-    settings = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000), "OMP_NUM_THREADS": "1"}
-    runs = [
-        subprocess.Popen([sys.executable, str(script)], env=os.environ | settings | {"RANK": rank, "LOCAL_RANK": rank})
-        for rank in "01"
-    ]
-    assert [process.wait(timeout=120) for process in runs] == [0, 0]
-    together = load_checkpoint(epoch_path(tmp_path / "two", 2))
-    alone = load_checkpoint(epoch_path(tmp_path / "one", 2))
-    assert all((alone["model"][key] - together["model"][key]).abs().max() < 1e-5 for key in alone["model"])
-    for one, two in zip(alone["history"], together["history"], strict=True):
-        assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-5)
-
-
-def test_the_average_follows_the_weights_and_their_statistics(blobs, tmp_path):
-    trainer = make_trainer(blobs, tmp_path, ema_decay=0.9, epochs=2)
-    trainer.fit()
-    average, weights = trainer.average.module.state_dict(), trainer.model.state_dict()
-    assert trainer.judged_model() is trainer.average.module
-    moved = [key for key in weights if not torch.equal(average[key], weights[key])]
-    assert moved and all((average[key] - weights[key]).abs().max() < 0.1 for key in moved)
-
-
-def test_a_request_to_stop_saves_within_the_epoch(blobs, tmp_path):
-    trainer = make_trainer(blobs, tmp_path)
-    trainer.stop_requested = True
-    with pytest.raises(Interrupted):
-        trainer.fit()
-    assert load_checkpoint(tmp_path / "interrupted.pth")["step"] == 0
-
-
-def test_learning_rates_by_hand():
-    config = make_config("landmarks", learning_rate=1.0, epochs=11, warmup_epochs=1.0, schedule="cosine")
-    rates = [learning_rate(config, done, 1.0, False) for done in (0, 0.5, 1, 6, 11)]
-    assert rates == pytest.approx([0.001, 0.5, 1.0, 0.5, 0.0], abs=1e-9)
-    frozen = replace(config, freeze_epochs=3, schedule="constant")
-    assert [learning_rate(frozen, done, 1.0, True) for done in (2.9, 3.0)] == pytest.approx([1.0, 0.1])
-    assert learning_rate(frozen, 5.0, 1.0, False) == 1.0
-
-
-def test_the_plateau_rule_is_pytorch_s(tmp_path):
-    """The log used ReduceLROnPlateau(patience=5, factor=0.1)."""
-    config = make_config("cephnet", schedule="plateau", plateau_patience=2)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode="max", patience=2, factor=0.1, threshold=0.0, min_lr=1e-3
-    )
-    ours = Progress()
-    generator = np.random.default_rng(0)
-    for epoch, score in enumerate(generator.normal(0, 1, 40).round(1), start=1):
-        ours.record(float(score), epoch, config)
-        theirs.step(float(score))
-        assert ours.plateau_share == pytest.approx(optimizer.param_groups[0]["lr"])
-
-
-def test_early_stopping_counts_epochs_without_a_better_score():
-    config, progress = make_config("cephnet", patience=2), Progress()
-    stops = []
-    for epoch, score in enumerate([1.0, 2.0, 1.5, 1.9], start=1):
-        progress.record(score, epoch, config)
-        stops.append(progress.should_stop(config))
-    assert stops == [False, False, False, True] and progress.best_epoch == 2
-    assert not progress.should_stop(replace(config, patience=0))
-
-
-def test_precision_follows_the_device():
-    assert pick_precision("bf16", torch.device("cpu")) == torch.bfloat16
-    assert pick_precision("auto", torch.device("cpu")) in (torch.bfloat16, torch.float32)
-
-
 def test_a_card_that_torch_cannot_use_is_announced(monkeypatch, capsys, tmp_path):
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\nexit 0\n")
@@ -381,16 +274,3 @@ def test_a_card_that_torch_cannot_use_is_announced(monkeypatch, capsys, tmp_path
     program.write_text("#!/bin/sh\nexit 9\n")
     train.warn_of_idle_card(torch.device("cpu"))
     assert capsys.readouterr().err == ""
-
-
-def test_workers_may_be_spawned(tmp_path):
-    """Windows and Python 3.14 start workers afresh: everything they get must pickle."""
-    root = write_blob_dataset(tmp_path / "set", {"train": 4})
-    films = scan_split(root, "train")
-    config = describe_data(make_config("landmarks", image_size=(48, 32), batch_size=2), films)
-    dataset = FilmDataset(films, config, FilmCache(tmp_path, root, config.image_size), training=True)
-    loader = torch.utils.data.DataLoader(
-        dataset, batch_sampler=[[(1, 0), (1, 1)], [(1, 2), (1, 3)]], num_workers=1, multiprocessing_context="spawn"
-    )
-    here = [dataset[(1, index)]["image"] for index in range(4)]
-    assert torch.equal(torch.cat([batch["image"] for batch in loader]), torch.stack(here))
