@@ -14,14 +14,18 @@ from films import scan_split
 
 def make_dataset(root, tmp_path, training, **settings):
     films = scan_split(root, "train")
-    config = describe_data(make_config("landmarks", image_size=(120, 96), augmentation="none", **settings), films)
+    settings = {"image_size": (120, 96), "augmentation": "none"} | settings
+    config = describe_data(make_config("landmarks", **settings), films)
     return FilmDataset(films, config, FilmCache(tmp_path / "cache", root, config.image_size), training)
 
 
-def test_targets_lie_on_the_film(blobs, tmp_path):
-    dataset = make_dataset(blobs, tmp_path, training=False)
+@pytest.mark.parametrize("image_size", [(120, 96), (240, 200), (100, 160)])
+def test_targets_lie_on_the_resized_film(blobs, tmp_path, image_size):
+    """Log #14: the film was resized, its points were not."""
+    dataset = make_dataset(blobs, tmp_path, training=False, image_size=image_size)
     item = dataset[(0, 2)]
-    assert item["image"].dtype == torch.uint8 and item["points_net"].shape == (29, 2) and item["stage"] == 2
+    assert item["image"].dtype == torch.uint8 and item["image"].shape == image_size
+    assert item["points_net"].shape == (29, 2) and item["stage"] == 2
     for x, y in item["points_net"].numpy().round().astype(int):
         assert item["image"][y, x] > 150
 

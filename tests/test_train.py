@@ -153,6 +153,13 @@ def test_what_train_prints_is_what_evaluate_finds(blobs, tmp_path):
     assert list(rows[0]) == [column for column in LOG_COLUMNS if column != "seconds"]
 
 
+def test_stage_weights_come_from_the_training_films_alone(blobs, tmp_path):
+    assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1", "--loss", "weighted") == 0
+    config = load_weights(tmp_path / "runs" / "cephnet" / "best_model.pth")[0]
+    counts = [sum(film.stage == stage for film in scan_split(blobs, "train")) for stage in range(1, 7)]
+    assert list(config.stage_counts) == counts != [sum(film.stage == s for film in scan_split(blobs, "valid")) for s in range(1, 7)]
+
+
 def test_a_two_headed_model_logs_both(blobs, tmp_path):
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 0
     row = outcome(tmp_path, "cephnet")[2][0]
