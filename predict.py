@@ -1,6 +1,6 @@
 """Reads films without truth: `python predict.py FILM_OR_FOLDER... -o OUT [--json] [--csv] [--overlay] [--annotations]`.
 
-Landmarks in film pixels, the CVM stage where the weights name one. One broken film does not stop the others.
+Landmarks in film pixels, measurements, the CVM stage where the weights name one. One broken film does not stop the others.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from analysis import measure
 from annotations import write_landmarks
 from config import DEFAULT_OUTPUT, SYMBOLS, UserError
 from files import read_bytes, write_csv, write_json
@@ -155,9 +156,18 @@ def describe_film(path: Path, film: np.ndarray, pixel_size_mm: float | None, pre
         "height": film.shape[0],
         "pixel_size_mm": pixel_size_mm,
         "landmarks": landmarks,
-        "measurements": {},
+        "measurements": rounded_measurements(points_px, pixel_size_mm),
         "cvm": describe_stage(predictions),
         "warnings": warnings,
+    }
+
+
+def rounded_measurements(points_px: np.ndarray, pixel_size_mm: float | None) -> dict[str, dict]:
+    """`analysis.measure` with numbers short enough to read."""
+    table = measure(points_px, pixel_size_mm)
+    return {
+        name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+        for name, row in table.items()
     }
 
 

@@ -40,7 +40,9 @@ def test_a_folder_of_films(blobs, tmp_path, call):
 def test_json_is_the_default(blobs, tmp_path, call):
     assert call(blobs / "test" / "Cephalograms" / "test001.png", "--pixel-size", 0.2) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.json"]
-    assert json.loads((tmp_path / "out" / "predictions.json").read_text())[0]["pixel_size_mm"] == 0.2
+    entry = json.loads((tmp_path / "out" / "predictions.json").read_text())[0]
+    assert entry["pixel_size_mm"] == 0.2 and {"SNA", "Wits"} <= set(entry["measurements"])
+    assert {"value", "unit", "norm", "sd", "low95", "high95"} <= set(entry["measurements"]["SNA"])
 
 
 def test_a_broken_film_does_not_stop_the_others(blobs, tmp_path, call, capsys):
@@ -71,7 +73,7 @@ def test_two_models_share_the_work(blobs, tmp_path):
     flags = [str(film), "-o", str(tmp_path / "out"), "--weights", str(stages), "--weights", str(points), "--device", "cpu"]
     assert predict.main(flags) == 0
     entry = json.loads((tmp_path / "out" / "predictions.json").read_text())[0]
-    assert entry["cvm"]["stage"] in range(1, 7) and len(entry["landmarks"]) == 29
+    assert entry["cvm"]["stage"] in range(1, 7) and len(entry["landmarks"]) > 20
 
 
 def test_points_outside_the_film_are_left_out_and_named(blobs, tmp_path, call, monkeypatch):
