@@ -224,3 +224,9 @@ def group_twins(films: list[Film]) -> list[list[Film]]:
             digest = hashlib.sha256(film.image_path.read_bytes()).hexdigest()
             groups.setdefault(digest, []).append(film)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def films_fingerprint(films: list[Film]) -> str:
+    """Changes when a film is added or removed, not with their order."""
+    names = " ".join(sorted(film.film_id for film in films))
+    return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()

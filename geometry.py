@@ -50,6 +50,10 @@ class Letterbox:
         """A length without direction, in film pixels: the mean of both scales."""
         return np.asarray(length_net, dtype=np.float64) / self.scale.mean()
 
+    def length_to_net(self, length_px: np.ndarray) -> np.ndarray:
+        """The inverse of `length_to_px`."""
+        return np.asarray(length_px, dtype=np.float64) * self.scale.mean()
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """The letterboxed film: (height, width) uint8 to (target height, target width) uint8, bars are 0."""
         assert image.shape == self.source_size[::-1], f"film {image.shape} is not {self.source_size[::-1]}"

@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from backbone import CephModel
+from calibration import Calibration
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
 from dataset import FilmDataset, fixed_batches, make_loader
@@ -26,7 +27,8 @@ class Prediction:
     film_size: tuple[int, int]  # width and height, px
     landmarks_px: np.ndarray  # (29, 2)
     confidence: np.ndarray  # (29,) 0-1, the share of a heatmap's mass at its peak; NaN for coordinate models
-    spread_px: np.ndarray  # (29,) expected distance of that mass from the point; not yet a calibrated radius
+    spread_px: np.ndarray  # (29,) expected distance of that mass from the point
+    radius95_px: np.ndarray  # (29,) holds the true point for 95 % of films; NaN where the weights carry no calibration
     stage: int | None  # 1-6
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Predictor:
         self.config = config
         self.device = device
         self.facts = facts or {}
+        self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
 
     @property
     def target_size(self) -> tuple[int, int]:
@@ -107,7 +110,10 @@ class Predictor:
         spread_px, all_confidence = np.full(LANDMARK_COUNT, np.nan), np.full(LANDMARK_COUNT, np.nan)
         spread_px[columns] = letterbox.length_to_px(spread_net)
         all_confidence[columns] = confidence
-        return Prediction(letterbox.source_size, landmarks_px, all_confidence, spread_px, stage, probabilities)
+        radius95_px = np.full(LANDMARK_COUNT, np.nan)
+        if self.calibration is not None:
+            radius95_px = letterbox.length_to_px(self.calibration.radii_net(letterbox.length_to_net(spread_px)))
+        return Prediction(letterbox.source_size, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities)
 
 
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:

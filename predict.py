@@ -132,7 +132,7 @@ def merged_points_px(predictions: list[Prediction], film: np.ndarray) -> np.ndar
 
 
 def describe_film(path: Path, film: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]) -> dict:
-    """A film's entry of predictions.json. Radii are null until weights carry a calibration."""
+    """A film's entry of predictions.json. Radii are null where the weights carry no calibration."""
     points_px = merged_points_px(predictions, film)
     warnings = [text for prediction in predictions for text in prediction.warnings]
     landmarks = {}
@@ -146,25 +146,33 @@ def describe_film(path: Path, film: np.ndarray, pixel_size_mm: float | None, pre
         landmarks[symbol] = {
             "x": round(float(x), 3),
             "y": round(float(y), 3),
-            "radius95_px": None,
             "confidence": plain(source.confidence[column], 4),
             "spread_px": plain(source.spread_px[column], 3),
-        }
+        } | describe_radius(source.radius95_px[column], pixel_size_mm)
     return {
         "film": str(path),
         "width": film.shape[1],
         "height": film.shape[0],
         "pixel_size_mm": pixel_size_mm,
         "landmarks": landmarks,
-        "measurements": rounded_measurements(points_px, pixel_size_mm),
+        "measurements": rounded_measurements(points_px, pixel_size_mm, predictions),
         "cvm": describe_stage(predictions),
         "warnings": warnings,
     }
 
 
-def rounded_measurements(points_px: np.ndarray, pixel_size_mm: float | None) -> dict[str, dict]:
-    """`analysis.measure` with numbers short enough to read."""
-    table = measure(points_px, pixel_size_mm)
+def describe_radius(radius95_px: float, pixel_size_mm: float | None) -> dict[str, float | None]:
+    """A radius in mm where the film has a pixel size, else in film pixels."""
+    if pixel_size_mm is None:
+        return {"radius95_px": plain(radius95_px, 2)}
+    return {"radius95_mm": plain(radius95_px * pixel_size_mm, 3)}
+
+
+def rounded_measurements(points_px: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]) -> dict[str, dict]:
+    """`analysis.measure` with numbers short enough to read, and with intervals where the points have radii."""
+    sources = [source_of(column, predictions) for column in range(len(SYMBOLS))]
+    radii_px = np.array([np.nan if source is None else source.radius95_px[column] for column, source in enumerate(sources)])
+    table = measure(points_px, pixel_size_mm, None if np.isnan(radii_px).all() else radii_px)
     return {
         name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
         for name, row in table.items()

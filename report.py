@@ -33,6 +33,13 @@ def describe_headline(landmarks: dict) -> str:
     lines.append(f"  in film pixels {show(landmarks['mre_px'], 2)}, in pixels of a 256 x 256 stretch {show(landmarks['mre_px256'], 2)}")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
+    radii = landmarks["coverage95"]
+    if radii["pooled"] is not None:
+        worst = min(radii["per_landmark"], key=radii["per_landmark"].get)
+        lines.append(
+            f"  95 % radii hold {100 * radii['pooled']:.1f} % of all points, at worst {100 * radii['per_landmark'][worst]:.1f} % ({worst}); "
+            f"error of the quarter with the largest radii over that with the smallest: {show(radii['quarter_ratio'], 2)}"
+        )
     if landmarks["readers"] is not None:
         lines.append(f"Points placed by readers ({landmarks['readers']['count']}): {describe_errors(landmarks['readers'])}")
     return "\n".join(lines)

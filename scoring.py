@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration import coverage, quarter_ratio, within
 from config import SYMBOLS, Config
 from films import Film
 from inference import Prediction
@@ -66,8 +67,17 @@ def score_landmarks(films: list[Film], predictions: list[Prediction], config: Co
         "per_landmark": per_landmark(errors, config),
         "per_machine": per_machine(films, errors),
         "readers": readers,
-        "coverage95": {"pooled": None, "per_landmark": None},
+        "coverage95": score_radii(errors, predictions),
     }
+
+
+def score_radii(errors: LandmarkErrors, predictions: list[Prediction]) -> dict:
+    """How often the true point lies within its 95 % radius, and how well radii rank errors; None without radii."""
+    radii_px = np.array([prediction.radius95_px for prediction in predictions])
+    covered = coverage(within(errors.px, radii_px))
+    experts_px = errors.of_experts(errors.px)
+    ranks = not np.isnan(experts_px + radii_px).all()
+    return covered | {"quarter_ratio": quarter_ratio(experts_px, radii_px) if ranks else None}
 
 
 def summarise(errors: LandmarkErrors, select) -> dict:

@@ -5,7 +5,6 @@ interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-
 """
 
 import argparse
-import hashlib
 import os
 import shutil
 import signal
@@ -33,7 +32,7 @@ from config import (
     config_from_json,
 )  # fmt: skip
 from dataset import FilmDataset, describe_data
-from films import Film, has_split, impossible_points, scan_split
+from films import Film, films_fingerprint, has_split, impossible_points, scan_split
 from inference import pick_device
 from model import build_model, parameter_count
 from partition import split_folds
@@ -204,11 +203,6 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
-
-
-def films_fingerprint(films: list[Film]) -> str:
-    """Changes when a film is added or removed."""
-    return hashlib.blake2b(" ".join(film.film_id for film in films).encode(), digest_size=8).hexdigest()
 
 
 def make_trainer(

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files", "geometry", "images", "annotations", "films", "audit", "warp", "artefacts", "augment", "cache",
-    "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses", "metrics", "checkpoint", "inference", "scoring",
+    "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration", "inference", "scoring",
     "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
 ]  # fmt: skip
-COMMANDS = ["train", "evaluate", "predict", "split_dataset", "preprocess_roi", "convert_isbi2015", "phantom"]
+COMMANDS = ["train", "evaluate", "predict", "calibrate", "split_dataset", "preprocess_roi", "convert_isbi2015", "phantom"]
 OWNERS = {
     "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"}, "pydicom": {"images"},
     "safetensors": {"checkpoint"}, "gradio": {"demo"}, "huggingface_hub": {"hub"},
