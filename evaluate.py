@@ -1,6 +1,6 @@
 """Judges a model on a split: `python evaluate.py [--split test] [--weights FILE] [--json FILE]`.
 
-`python evaluate.py --visualize-index 5` draws one film instead, truth against prediction. The model is what the weights say.
+`python evaluate.py --visualize-index 5` draws one film instead, truth against prediction. The weights say which model.
 """
 
 import argparse
@@ -16,33 +16,35 @@ from files import write_csv, write_json
 from films import Film, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
-from metrics import mean_and_deviation
+from metrics import bootstrap_interval, mean_and_deviation
 from report import compare_annotators, describe_annotators, describe_figures, published_row
-from scoring import measure_errors, score_films
+from scoring import LandmarkErrors, measure_errors, score_films
 from visualize import contact_sheet, draw_film
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description="Judges a model on a split of a data set, or draws one film of it.")
-    parser.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which films (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint or .safetensors file (default: the newest best)")
-    parser.add_argument("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="in Aariz's layout (default: %(default)s)")
+    add("--split", choices=SPLITS, default="test", help="which films (default: %(default)s)")
+    add("--weights", type=Path, metavar="FILE", help="a checkpoint or .safetensors file (default: the newest best)")
+    add("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
+    add(
         "--truth",
         choices=("mean", "official", "senior", "junior"),
         default="mean",
         help="judge by the annotators' mean, its ceil as Aariz scores, or one of them (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the error of every point of every film there")
-    parser.add_argument("--visualize-index", type=int, metavar="I", help="draw film I, counted from 0 in sorted order")
-    parser.add_argument("--worst", type=int, default=9, metavar="N", help="films on the sheet of the worst (default: %(default)s)")
-    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where drawings go (default: %(default)s)")
-    parser.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that load films (default: %(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write all figures there")
+    add("--csv", type=Path, metavar="FILE", help="write the error of every point of every film there")
+    add("--visualize-index", type=int, metavar="I", help="draw film I, counted from 0 in sorted order")
+    add("--worst", type=int, default=9, metavar="N", help="films on the sheet of the worst (default: %(default)s)")
+    add("--pictures", type=Path, default=Path("pictures"), help="where drawings go (default: %(default)s)")
+    add("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
+    add("--workers", type=int, default=0, help="processes that load films (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap interval (default: %(default)s)")
     return parser
 
 
@@ -50,12 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = make_parser().parse_args(arguments)
     try:
-        if options.worst < 0 or options.workers < 0:
-            raise UserError("--worst and --workers must be at least 0.")
+        check_options(options)
         films = scan_split(options.dataset, options.split)
         weights = options.weights or default_weights(options.output)
         print(f"Weights: {weights}")
         predictor = load_predictor(weights, pick_device(options.device))
+        check_truth(options, films, predictor)
         if options.visualize_index is not None:
             return visualize(options, films, predictor)
         return evaluate(options, films, predictor, weights)
@@ -64,28 +66,50 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predictor, weights: Path) -> int:
-    """Prints all figures of a split, draws its worst films and writes what was asked for.
+def check_options(options: argparse.Namespace) -> None:
+    """Refuses impossible numbers, and results that could not be written after minutes of judging."""
+    if options.worst < 0 or options.workers < 0 or options.seed < 0:
+        raise UserError("--worst, --workers and --seed must be at least 0.")
+    for flag, path in (("--json", options.json), ("--csv", options.csv)):
+        if path is not None and path.is_dir():
+            raise UserError(f"{flag} {path} is a folder; name a file.")
+    for path in (options.json, options.csv, options.pictures / "worst_films.png"):
+        blocking = next((parent for parent in path.parents if parent.exists()), None) if path is not None else None
+        if blocking is not None and not blocking.is_dir():
+            raise UserError(f"{path} cannot be written, because {blocking} is a file; name another place.")
 
-    Raises:
-        UserError: the films have no labels of the kind that the model predicts.
-    """
+
+def check_truth(options: argparse.Namespace, films: list[Film], predictor: Predictor) -> None:
+    """Refuses films without any label of what the model predicts; a single film may be drawn without."""
+    taught = [SYMBOLS.index(symbol) for symbol in predictor.config.landmarks if predictor.config.finds_landmarks]
+    points = any((~np.isnan(film.truth_px(options.truth)[taught]).any(axis=1)).any() for film in films)
+    stages = predictor.names_stage and any(film.stage is not None for film in films)
+    if options.visualize_index is None and not points and not stages:
+        raise UserError(
+            f"{options.dataset} {options.split} has no labels (truth: {options.truth}) of what "
+            f"{predictor.config.model} predicts; choose other films or weights."
+        )
+
+
+def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predictor, weights: Path) -> int:
+    """Prints all figures of a split, draws its worst films and writes what was asked for."""
     cache = FilmCache(options.cache, options.dataset, predictor.config.image_size)
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)
-    if scores["landmarks"] is None and scores["cvm"] is None:
-        raise UserError(f"{options.dataset} {options.split} has no labels of what {predictor.config.model} predicts; choose other films.")
     figures = {
         "model": predictor.config.model,
         "weights": str(weights),
         "dataset": options.dataset.resolve().name,
         "split": options.split,
         "loss": losses["total"],
+        "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
     } | scores
     print(f"{figures['model']} on {figures['dataset']}/{options.split}: {len(films)} films\n")
     if scores["landmarks"] is not None:
         figures["annotators"] = compare_annotators(films, predictions)
+        if options.seed:  # training and the default draw with seed 0
+            figures["landmarks"]["mre_mm_interval95"] = draw_interval(options, films, predictions)
     print(describe_figures(figures))
     if scores["landmarks"] is not None:
         print("\n" + describe_annotators(figures["annotators"]) + "\n\n" + published_row(figures))
@@ -97,19 +121,40 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     return 0
 
 
+def draw_interval(
+    options: argparse.Namespace, films: list[Film], predictions: list[Prediction]
+) -> list[float] | None:
+    """The bootstrap interval of the headline with the user's seed, mm; None without millimetres."""
+    errors = measure_errors(films, predictions, options.truth)
+    experts_mm = errors.of_experts(errors.mm)
+    if np.isnan(experts_mm).all():
+        return None
+    return list(bootstrap_interval(experts_mm, lambda drawn: mean_and_deviation(drawn)[0], seed=options.seed))
+
+
+def rank_films(errors: LandmarkErrors) -> tuple[list[tuple[int, float]], str]:
+    """Films with their mean error, the worst first, and its unit: mm, or px of a 256 x 256 stretch if any lacks mm."""
+    means_mm, means_px256 = (
+        np.array([mean_and_deviation(row)[0] for row in errors.of_experts(lengths)])
+        for lengths in (errors.mm, errors.px256)
+    )
+    known = np.flatnonzero(~np.isnan(means_px256))
+    in_mm = not np.isnan(means_mm[known]).any()
+    means = means_mm if in_mm else means_px256
+    order = known[np.argsort(-means[known], kind="stable")]
+    return [(int(index), float(means[index])) for index in order], "mm" if in_mm else "px of 256"
+
+
 def draw_worst(options: argparse.Namespace, films: list[Film], predictions: list[Prediction]) -> None:
     """A sheet of the films with the largest mean error, worst first."""
     if not options.worst:
         return
-    errors = measure_errors(films, predictions, options.truth)
-    means_px = np.array([mean_and_deviation(row)[0] for row in errors.of_experts(errors.px256)])
-    order = [int(index) for index in np.argsort(-np.nan_to_num(means_px, nan=-1.0)) if not np.isnan(means_px[index])]
+    ranking, unit = rank_films(measure_errors(films, predictions, options.truth))
     tiles = []
-    for index in order[: options.worst]:
-        mean_mm = mean_and_deviation(errors.of_experts(errors.mm)[index])[0]
-        size = f"{mean_mm:.2f} mm" if not np.isnan(mean_mm) else f"{mean_and_deviation(errors.px[index])[0]:.1f} px"
-        picture = draw_pair(films[index], predictions[index], options.truth)
-        tiles.append((picture, f"#{index} {films[index].film_id}: {size}"))
+    for index, mean in ranking[: options.worst]:
+        film = films[index]
+        picture = draw_pair(film, predictions[index], options.truth, marker=1.7)
+        tiles.append((picture, f"#{index} {film.film_id}: {mean:.2f} {unit}"))
     if tiles:
         path = options.pictures / "worst_films.png"
         write_png(path, contact_sheet(tiles))
@@ -123,22 +168,32 @@ def visualize(options: argparse.Namespace, films: list[Film], predictor: Predict
         raise UserError(f"--visualize-index is {index}, but {options.split} has films 0 to {len(films) - 1}.")
     film = films[index]
     prediction = predictor.predict(read_film(film.image_path))
-    if predictor.config.finds_landmarks:
-        errors = measure_errors([film], [prediction], options.truth)
-        for symbol, px, mm in zip(SYMBOLS, errors.px[0], errors.mm[0], strict=True):
-            if not np.isnan(px):
-                print(f"{symbol:5} {px:8.2f} px" + ("" if np.isnan(mm) else f" {mm:7.2f} mm"))
+    labels = list(SYMBOLS)
+    errors = measure_errors([film], [prediction], options.truth)
+    for column, (px, mm) in enumerate(zip(errors.px[0], errors.mm[0], strict=True)):
+        if not np.isnan(px):
+            print(f"{SYMBOLS[column]:5} {px:8.2f} px" + ("" if np.isnan(mm) else f" {mm:7.2f} mm"))
+            labels[column] += f" {px:.0f} px" if np.isnan(mm) else f" {mm:.1f}"
     if prediction.stage is not None:
         print(f"stage: {prediction.stage} named, {film.stage or 'not'} labelled")
     path = options.pictures / f"film_{film.film_id}.png"
-    write_png(path, draw_pair(film, prediction, options.truth))
+    unit = "" if film.pixel_size_mm is None else ", errors in mm"
+    write_png(path, draw_pair(film, prediction, options.truth, f"{film.film_id}{unit}", labels))
     print(f"Film {index} ({film.film_id}): {path}")
     return 0
 
 
-def draw_pair(film: Film, prediction: Prediction, truth: str) -> np.ndarray:
+def draw_pair(
+    film: Film,
+    prediction: Prediction,
+    truth: str,
+    title: str = "",
+    labels: list[str] | None = None,
+    marker: float = 1.0,
+) -> np.ndarray:
     """A film with truth and prediction; both are in its own pixels, so nothing is scaled here."""
-    return draw_film(read_film(film.image_path), prediction.landmarks_px, film.truth_px(truth), title=film.film_id)
+    picture, truth_px = read_film(film.image_path), film.truth_px(truth)
+    return draw_film(picture, prediction.landmarks_px, truth_px, title=title, labels=labels, marker=marker)
 
 
 def write_errors(path: Path, films: list[Film], predictions: list[Prediction], truth: str) -> None:

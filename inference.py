@@ -49,6 +49,11 @@ class Predictor:
         """Width and height of the network's input."""
         return self.config.image_size[::-1]
 
+    @property
+    def names_stage(self) -> bool:
+        """Whether the model was taught stages: one whose training films had none would name them at random."""
+        return self.config.names_stage and (not self.config.stage_counts or any(self.config.stage_counts))
+
     def predict(self, film: np.ndarray) -> Prediction:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it."""
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.target_size)
@@ -82,7 +87,7 @@ class Predictor:
         count = len(letterboxes)
         points_net, confidence, spread_net = self.decode_points(outputs, count)
         stages, probabilities = [None] * count, [None] * count
-        if "stage_logits" in outputs:
+        if self.names_stage:
             probabilities = stage_probabilities(outputs["stage_logits"]).cpu().double().numpy()
             stages = (probabilities.argmax(axis=1) + 1).tolist()
         return [

@@ -1,6 +1,6 @@
 """Reads films without truth: `python predict.py FILM_OR_FOLDER... -o OUT [--json] [--csv] [--overlay] [--annotations]`.
 
-Landmarks in film pixels, measurements, the CVM stage where the weights name one. One broken film does not stop the others.
+Landmarks in film pixels, measurements, the CVM stage where weights name one. A broken film does not stop the others.
 """
 
 import argparse
@@ -23,20 +23,21 @@ CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "taught_
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Finds the landmarks, and with such weights the CVM stage, of films without truth.")
-    parser.add_argument("films", type=Path, nargs="+", metavar="FILM_OR_FOLDER", help="pictures, or folders of them")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--json", action="store_true", help="write predictions.json (the default when nothing else is asked for)")
-    parser.add_argument("--csv", action="store_true", help="write predictions.csv, a row for each point")
-    parser.add_argument("--overlay", action="store_true", help="write a picture of each film with its points numbered")
-    parser.add_argument("--annotations", action="store_true", help="write each film's points as an Aariz annotation file")
-    parser.add_argument(
+    parser = argparse.ArgumentParser(description="Finds landmarks, and with such weights the CVM stage, without truth.")
+    add = parser.add_argument
+    add("films", type=Path, nargs="+", metavar="FILM_OR_FOLDER", help="pictures, or folders of them")
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--json", action="store_true", help="write predictions.json (also when nothing else is asked for)")
+    add("--csv", action="store_true", help="write predictions.csv, a row for each point")
+    add("--overlay", action="store_true", help="write a picture of each film with its points numbered")
+    add("--annotations", action="store_true", help="write each film's points as an Aariz annotation file")
+    add(
         "--weights", type=Path, action="append", metavar="FILE",
-        help="a checkpoint or .safetensors file; may be given twice, for landmarks and for the stage (default: the newest best)",
+        help="a checkpoint or .safetensors file; give it twice for landmarks and stage (default: the newest best)",
     )  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
-    parser.add_argument("--pixel-size", type=float, metavar="MM", help="pixel size of the films that do not state their own")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
+    add("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
+    add("--pixel-size", type=float, metavar="MM", help="pixel size of the films that do not state their own")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
     return parser
 
 
@@ -44,12 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; 1 when a film could not be read, 2 for a mistake in the call."""
     options = make_parser().parse_args(arguments)
     try:
-        if options.pixel_size is not None and not 0 < options.pixel_size < 10:
-            raise UserError(f"--pixel-size is {options.pixel_size}; give millimetres, for example 0.1.")
+        check_options(options)
         paths = find_films(options.films)
         weights = options.weights or [default_weights(options.output)]
         print("Weights: " + ", ".join(map(str, weights)))
         predictors = [load_predictor(path, pick_device(options.device)) for path in weights]
+        if options.annotations and not any(predictor.config.finds_landmarks for predictor in predictors):
+            raise UserError("--annotations needs weights that find landmarks; name such a file with --weights.")
         failures = predict_all(options, paths, predictors)
     except UserError as error:
         print(f"predict.py: {error}", file=sys.stderr)
@@ -58,6 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"predict.py: {failure}", file=sys.stderr)
     print(f"{len(paths) - len(failures)} of {len(paths)} films read; results in {options.out}.")
     return 1 if failures else 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuses an impossible pixel size, and a place where no folder can be made."""
+    if options.pixel_size is not None and not 0 < options.pixel_size < 10:
+        raise UserError(f"--pixel-size is {options.pixel_size}; give millimetres, for example 0.1.")
+    nearest = next(path for path in (options.out, *options.out.parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"-o {options.out} is impossible, because {nearest} is a file; name a folder.")
 
 
 def find_films(given: list[Path]) -> list[Path]:
@@ -69,7 +80,8 @@ def find_films(given: list[Path]) -> list[Path]:
     paths = []
     for path in given:
         if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES and each.name[0] != ".")
+            pictures = (each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
+            inside = sorted(each for each in pictures if not each.name.startswith("."))
             if not inside:
                 raise UserError(f"{path} holds no picture ({', '.join(IMAGE_SUFFIXES)}); name another folder.")
             paths += inside
@@ -81,11 +93,19 @@ def find_films(given: list[Path]) -> list[Path]:
 
 
 def name_films(paths: list[Path]) -> list[str]:
-    """A name for each film's results: its file's name without ending, numbered where two would be the same."""
-    taken, names = {}, []
+    """A name for each film's results: its file's name without ending, numbered where two would be the same.
+
+    A film's own name goes before a numbered one, and some disks do not tell capitals apart.
+    """
+    own = {path.stem.casefold() for path in paths}
+    names, taken = [], set()
     for path in paths:
-        taken[path.stem] = taken.get(path.stem, 0) + 1
-        names.append(path.stem if taken[path.stem] == 1 else f"{path.stem}_{taken[path.stem]}")
+        name, number = path.stem, 1
+        while name.casefold() in taken or (number > 1 and name.casefold() in own):
+            number += 1
+            name = f"{path.stem}_{number}"
+        names.append(name)
+        taken.add(name.casefold())
     return names
 
 
@@ -168,10 +188,12 @@ def describe_radius(radius95_px: float, pixel_size_mm: float | None) -> dict[str
     return {"radius95_mm": plain(radius95_px * pixel_size_mm, 3)}
 
 
-def rounded_measurements(points_px: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]) -> dict[str, dict]:
+def rounded_measurements(
+    points_px: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]
+) -> dict[str, dict]:
     """`analysis.measure` with numbers short enough to read, and with intervals where the points have radii."""
     sources = [source_of(column, predictions) for column in range(len(SYMBOLS))]
-    radii_px = np.array([np.nan if source is None else source.radius95_px[column] for column, source in enumerate(sources)])
+    radii_px = np.array([np.nan if each is None else each.radius95_px[column] for column, each in enumerate(sources)])
     table = measure(points_px, pixel_size_mm, None if np.isnan(radii_px).all() else radii_px)
     return {
         name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
@@ -193,7 +215,9 @@ def describe_stage(predictions: list[Prediction]) -> dict | None:
     return None
 
 
-def point_rows(name: str, points_px: np.ndarray, predictions: list[Prediction], predictors: list[Predictor]) -> list[dict]:
+def point_rows(
+    name: str, points_px: np.ndarray, predictions: list[Prediction], predictors: list[Predictor]
+) -> list[dict]:
     """A film's rows of predictions.csv."""
     rows = []
     for column, symbol in enumerate(SYMBOLS):

@@ -15,33 +15,40 @@ def describe_figures(figures: dict) -> str:
     """All tables of a split."""
     parts = []
     if figures["landmarks"] is not None:
-        parts += [describe_headline(figures["landmarks"]), describe_landmarks(figures), describe_machines(figures["landmarks"])]
+        headline = describe_headline(figures["landmarks"], figures.get("films_without_pixel_size", 0))
+        parts += [headline, describe_landmarks(figures), describe_machines(figures["landmarks"])]
     if figures["cvm"] is not None:
         parts.append(describe_stages(figures["cvm"]))
     return "\n\n".join(parts)
 
 
-def describe_headline(landmarks: dict) -> str:
+def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str:
     """The headline, and the line of readers' points."""
-    truth = {"mean": "mean of both annotators", "official": "ceil of the annotators' mean"}.get(landmarks["truth"], landmarks["truth"])
+    truths = {"mean": "mean of both annotators", "official": "ceil of the annotators' mean"}
+    truth = truths.get(landmarks["truth"], landmarks["truth"])
     lines = [f"Landmarks ({landmarks['count']} expert points, truth: {truth})", "  " + describe_errors(landmarks)]
     if landmarks["mre_mm_interval95"] is not None:
         low, high = landmarks["mre_mm_interval95"]
         lines.append(f"  95 % interval of the MRE over films: {low:.3f} to {high:.3f} mm")
-    else:
+        if films_without_pixel_size:
+            lines.append(f"  {films_without_pixel_size} films have no pixel size; their points count in px alone")
+    elif landmarks["count"]:
         lines.append("  no film has a pixel size, so there are no millimetres")
-    lines.append(f"  in film pixels {show(landmarks['mre_px'], 2)}, in pixels of a 256 x 256 stretch {show(landmarks['mre_px256'], 2)}")
+    px, px256 = show(landmarks["mre_px"], 2), show(landmarks["mre_px256"], 2)
+    lines.append(f"  in film pixels {px}, in pixels of a 256 x 256 stretch {px256}")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
     radii = landmarks["coverage95"]
     if radii["pooled"] is not None:
         worst = min(radii["per_landmark"], key=radii["per_landmark"].get)
         lines.append(
-            f"  95 % radii hold {100 * radii['pooled']:.1f} % of all points, at worst {100 * radii['per_landmark'][worst]:.1f} % ({worst}); "
-            f"error of the quarter with the largest radii over that with the smallest: {show(radii['quarter_ratio'], 2)}"
+            f"  95 % radii hold {100 * radii['pooled']:.1f} % of all points, "
+            f"at worst {100 * radii['per_landmark'][worst]:.1f} % ({worst}); error of the quarter with the largest "
+            f"radii over that with the smallest: {show(radii['quarter_ratio'], 2)}"
         )
-    if landmarks["readers"] is not None:
-        lines.append(f"Points placed by readers ({landmarks['readers']['count']}): {describe_errors(landmarks['readers'])}")
+    readers = landmarks["readers"]
+    if readers is not None:
+        lines.append(f"Points placed by readers ({readers['count']}): {describe_errors(readers)}")
     return "\n".join(lines)
 
 
@@ -55,10 +62,14 @@ def describe_errors(part: dict) -> str:
 
 def describe_landmarks(figures: dict) -> str:
     """A row for each landmark."""
-    lines = [f"{'landmark':10}{'films':>6}{'MRE mm':>9}{'SD mm':>8}{'SDR2 %':>8}{'MRE px':>9}{'annotators mm':>15}  taught by"]
-    apart = figures.get("annotators", {}).get("per_landmark_mm", {})
+    annotators = figures.get("annotators", {})
+    unit = "mm" if annotators.get("per_landmark_mm") else "px"
+    apart = annotators.get(f"per_landmark_{unit}", {})
+    columns = f"{'MRE mm':>9}{'SD mm':>8}{'SDR2 %':>8}{'MRE px':>9}{'annotators ' + unit:>15}"
+    lines = [f"{'landmark':10}{'films':>6}{columns}  taught by"]
     for symbol, row in figures["landmarks"]["per_landmark"].items():
-        numbers = f"{show(row['mre_mm'], 3):>9}{show(row['sd_mm'], 3):>8}{show(row['sdr']['2.0'], 1):>8}{row['mre_px']:>9.2f}"
+        numbers = f"{show(row['mre_mm'], 3):>9}{show(row['sd_mm'], 3):>8}{show(row['sdr']['2.0'], 1):>8}"
+        numbers += f"{row['mre_px']:>9.2f}"
         lines.append(f"{symbol:10}{row['n']:>6}{numbers}{show(apart.get(symbol), 3):>15}  {row['taught_by']}")
     return "\n".join(lines)
 
@@ -78,41 +89,67 @@ def describe_stages(stages: dict) -> str:
     lines = [f"CVM stage ({stages['films']} films)"]
     for name, part in (("model", stages), ("majority", stages["majority"])):
         lines.append(
-            f"  {name:9} accuracy {part['accuracy']:.3f}, macro-F1 {part['macro_f1']:.3f}, quadratic kappa {part['qwk']:.3f}, "
-            f"MAE {part['mae']:.3f}, within one stage {part['within_one']:.3f}, calibration error {part['ece']:.3f}"
+            f"  {name:9} accuracy {part['accuracy']:.3f}, macro-F1 {part['macro_f1']:.3f}, "
+            f"quadratic kappa {part['qwk']:.3f}, MAE {part['mae']:.3f}, "
+            f"within one stage {part['within_one']:.3f}, calibration error {part['ece']:.3f}"
         )
-    lines.append("  confusion  " + "".join(f"{'S' + str(stage):>5}" for stage in range(1, STAGE_COUNT + 1)) + "  (columns: named)")
+    columns = "".join(f"{'S' + str(stage):>5}" for stage in range(1, STAGE_COUNT + 1))
+    lines.append(f"  confusion  {columns}  (columns: named)")
     for stage, row in enumerate(stages["confusion"], start=1):
         lines.append(f"  true S{stage}    " + "".join(f"{count:>5}" for count in row))
     return "\n".join(lines)
 
 
 def compare_annotators(films: list[Film], predictions: list[Prediction]) -> dict:
-    """The annotators' distance from each other, and the model's from each of them, over the same expert points, mm."""
+    """The annotators' distance from each other, and the model's from each of them and from their mean.
+
+    All four are over the same points: experts' ones that both annotators and the model give.
+    """
     errors = {kind: measure_errors(films, predictions, kind) for kind, _ in KINDS}
-    pixel_sizes = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
-    apart_mm = errors["mean"].of_experts(np.array([film.disagreement_px() for film in films]) * pixel_sizes)
-    per_landmark = {symbol: mean_and_deviation(apart_mm[:, column])[0] for column, symbol in enumerate(SYMBOLS)}
-    table = {"annotators": summary(apart_mm)}
-    table |= {kind: summary(errors[kind].of_experts(errors[kind].mm)) for kind, _ in KINDS}
-    return table | {"per_landmark_mm": {symbol: value for symbol, value in per_landmark.items() if not np.isnan(value)}}
+    apart_px = np.array([film.disagreement_px() for film in films])
+    distances_px = {"annotators": apart_px} | {kind: each.px for kind, each in errors.items()}
+    shared = ~np.isnan(sum(distances_px.values())) & ~errors["mean"].by_reader  # (N, 29)
+    sizes_mm = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
+    table = {}
+    for name, lengths_px in distances_px.items():
+        known_px = np.where(shared, lengths_px, np.nan)
+        table[name] = summary(known_px, known_px * sizes_mm)
+    apart_px = np.where(shared, apart_px, np.nan)
+    return table | {
+        "points": int(shared.sum()),
+        "per_landmark_mm": column_means(apart_px * sizes_mm),
+        "per_landmark_px": column_means(apart_px),
+    }
 
 
-def summary(errors_mm: np.ndarray) -> dict:
-    """Mean, median and success rate at 2 mm; None without a known error."""
-    known = errors_mm[~np.isnan(errors_mm)]
-    if not known.size:
-        return {"mean_mm": None, "median_mm": None, "sdr2": None}
-    return {"mean_mm": float(known.mean()), "median_mm": float(np.median(known)), "sdr2": success_rate(known, 2.0)}
+def summary(lengths_px: np.ndarray, lengths_mm: np.ndarray) -> dict:
+    """Mean and median in both units and the success rate at 2 mm; None without a known length."""
+    row = {}
+    for unit, lengths in (("mm", lengths_mm), ("px", lengths_px)):
+        known = lengths[~np.isnan(lengths)]
+        row[f"mean_{unit}"] = float(known.mean()) if known.size else None
+        row[f"median_{unit}"] = float(np.median(known)) if known.size else None
+    rate = success_rate(lengths_mm, 2.0)
+    return row | {"sdr2": None if np.isnan(rate) else rate}
+
+
+def column_means(lengths: np.ndarray) -> dict[str, float]:
+    """(N, 29) lengths to the mean of each landmark that has any."""
+    means = {symbol: mean_and_deviation(lengths[:, column])[0] for column, symbol in enumerate(SYMBOLS)}
+    return {symbol: mean for symbol, mean in means.items() if not np.isnan(mean)}
 
 
 def describe_annotators(table: dict) -> str:
-    """`compare_annotators` as text."""
+    """`compare_annotators` as text, in pixels where there are no millimetres."""
+    if not table["points"]:
+        return "No point was placed by both annotators, so there is no disagreement to compare with."
     names = {"annotators": "annotators to each other"} | {kind: f"model to {text}" for kind, text in KINDS}
-    lines = [f"{'distance':26}{'mean mm':>9}{'median mm':>11}{'within 2 mm %':>15}"]
+    unit = "px" if table["annotators"]["mean_mm"] is None else "mm"
+    title = f"{table['points']} common points"
+    lines = [f"{title:26}{'mean ' + unit:>9}{'median ' + unit:>11}{'within 2 mm %':>15}"]
     for key, name in names.items():
-        row = table[key]
-        lines.append(f"{name:26}{show(row['mean_mm'], 3):>9}{show(row['median_mm'], 3):>11}{show(row['sdr2'], 1):>15}")
+        mean, median = (show(table[key][f"{figure}_{unit}"], 3) for figure in ("mean", "median"))
+        lines.append(f"{name:26}{mean:>9}{median:>11}{show(table[key]['sdr2'], 1):>15}")
     return "\n".join(lines)
 
 
@@ -121,8 +158,10 @@ def published_row(figures: dict) -> str:
     landmarks = figures["landmarks"]
     rates = " | ".join(show(rate, 2) for rate in landmarks["sdr"].values())
     error = f"{show(landmarks['mre_mm'], 3)} ± {show(landmarks['mre_sd_mm'], 3)}"
-    protocol = f"{figures['dataset']} {figures['split']}, {figures['films']} films, {landmarks['count']} points, {landmarks['truth']}"
-    return f"| {figures['model']} | {protocol} | {error} | {rates} |"
+    if landmarks["mre_mm"] is None:
+        error = f"{show(landmarks['mre_px'], 2)} px"
+    films = f"{figures['dataset']} {figures['split']}, {figures['films']} films, {landmarks['count']} points"
+    return f"| {figures['model']} | {films}, {landmarks['truth']} | {error} | {rates} |"
 
 
 def show(value: float | None, digits: int) -> str:

@@ -135,8 +135,9 @@ def per_machine(films: list[Film], errors: LandmarkErrors) -> dict:
 
 
 def score_stages(films: list[Film], predictions: list[Prediction], config: Config) -> dict | None:
-    """The `cvm` part, with the majority baseline of the training films; None when these films have no stages."""
-    rows = [index for index, film in enumerate(films) if film.stage is not None]
+    """The `cvm` part, with the majority baseline of the training films; None without stages to compare."""
+    pairs = [(film.stage, prediction.stage) for film, prediction in zip(films, predictions, strict=True)]
+    rows = [index for index, pair in enumerate(pairs) if None not in pair]
     if not rows:
         return None
     truth = np.array([films[index].stage for index in rows])

@@ -10,7 +10,12 @@ TRUTH_COLOUR = (115, 158, 0)  # green
 PREDICTION_COLOUR = (0, 94, 213)  # vermilion
 LINK_COLOUR = (66, 228, 240)  # yellow
 TEXT_COLOUR = (255, 255, 255)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4  # OpenCV draws with this many binary digits after the point
+PANEL_LIGHT = 0.3  # what the panel under the legend leaves of the film: some films carry text in that corner
+# Where a label may stand, from its point: upper right first, then around, then the same farther away.
+DIRECTIONS = ((1, -1), (1, 0), (1, 1), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1))
+DISTANCES = (4.0, 10.0, 17.0)
 
 
 def draw_film(
@@ -19,6 +24,8 @@ def draw_film(
     truth_px: np.ndarray | None = None,
     numbers: bool = False,
     title: str = "",
+    labels: list[str] | None = None,
+    marker: float = 1.0,
 ) -> np.ndarray:
     """A film with its predicted points and, where given, the true ones, each pair joined by a line.
 
@@ -26,36 +33,36 @@ def draw_film(
         film: (height, width) uint8.
         predicted_px: (29, 2) film pixels, NaN where there is none.
         truth_px: the same, or None.
-        numbers: write each point's number in `config.SYMBOLS`, from 1, beside it, with a key of numbers below the title.
+        numbers: write each point's number in `config.SYMBOLS`, from 1, beside it and a key below the title.
         title: a line at the top.
+        labels: 29 texts to write beside the points instead of numbers.
+        marker: size of the points; more than 1 for pictures that will be shrunk.
     Returns:
         (height, width, 3) uint8 BGR.
     """
     canvas = cv2.cvtColor(film, cv2.COLOR_GRAY2BGR)
     unit = max(film.shape) / 800.0  # line widths and letters grow with the film
+    panel = write_legend(canvas, legend_lines(title, predicted_px, truth_px is not None, numbers), unit)
     if truth_px is not None:
-        for truth, predicted in zip(truth_px, predicted_px, strict=True):
-            if not np.isnan([truth, predicted]).any():
-                cv2.line(canvas, fixed_point(truth), fixed_point(predicted), LINK_COLOUR, thick(unit), cv2.LINE_AA, SHIFT)
-        for truth in truth_px:
-            draw_ring(canvas, truth, 3.5 * unit, TRUTH_COLOUR, thick(1.4 * unit))
-    for number, predicted in enumerate(predicted_px, start=1):
-        draw_ring(canvas, predicted, 2.2 * unit, PREDICTION_COLOUR, -1)
-        if numbers and not np.isnan(predicted).any():
-            write(canvas, str(number), predicted[0] + 4 * unit, predicted[1] - 4 * unit, 0.42 * unit)
-    write_lines(canvas, legend_lines(title, predicted_px, truth_px is not None, numbers), unit)
+        draw_truth(canvas, predicted_px, truth_px, unit * marker)
+    for predicted in predicted_px:
+        draw_ring(canvas, predicted, 2.2 * unit * marker, PREDICTION_COLOUR, -1)
+    if numbers and labels is None:
+        labels = [str(number) for number in range(1, len(predicted_px) + 1)]
+    if labels is not None:
+        others_px = np.zeros((0, 2)) if truth_px is None else truth_px
+        write_labels(canvas, predicted_px, others_px, labels, panel, unit)
     return canvas
 
 
-def legend_lines(title: str, predicted_px: np.ndarray, has_truth: bool, numbers: bool) -> list[tuple[str, tuple]]:
-    """What stands in the upper left corner, each line with its colour."""
-    lines = [(title, TEXT_COLOUR)] if title else []
-    if has_truth:
-        lines += [("ring: truth", TRUTH_COLOUR), ("dot: prediction", PREDICTION_COLOUR)]
-    if numbers:
-        shown = [f"{number} {symbol}" for number, symbol in enumerate(SYMBOLS, 1) if not np.isnan(predicted_px[number - 1]).any()]
-        lines += [("   ".join(shown[start : start + 8]), TEXT_COLOUR) for start in range(0, len(shown), 8)]
-    return lines
+def draw_truth(canvas: np.ndarray, predicted_px: np.ndarray, truth_px: np.ndarray, unit: float) -> None:
+    """Rings at the true points, with lines to what was predicted."""
+    for truth, predicted in zip(truth_px, predicted_px, strict=True):
+        if not np.isnan([truth, predicted]).any():
+            ends = fixed_point(truth), fixed_point(predicted)
+            cv2.line(canvas, *ends, LINK_COLOUR, thick(unit), cv2.LINE_AA, SHIFT)
+    for truth in truth_px:
+        draw_ring(canvas, truth, 3.5 * unit, TRUTH_COLOUR, thick(1.4 * unit))
 
 
 def draw_ring(canvas: np.ndarray, point_px: np.ndarray, radius_px: float, colour: tuple, thickness: int) -> None:
@@ -74,7 +81,12 @@ def thick(width_px: float) -> int:
     return max(1, round(width_px))
 
 
-def write(canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, colour: tuple = TEXT_COLOUR) -> None:
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+def write(
+    canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, colour: tuple = TEXT_COLOUR
+) -> None:
     """Text with a dark edge, readable on bone and on air. OpenCV's letters are ASCII only."""
     text = text.encode("ascii", "replace").decode()
     place = (round(x_px), round(y_px))
@@ -83,15 +95,90 @@ def write(canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, 
     for shift in ((-edge, 0), (edge, 0), (0, -edge), (0, edge), (0, 0)):
         shade = colour if shift == (0, 0) else (0, 0, 0)
         spot = (place[0] + shift[0], place[1] + shift[1])
-        cv2.putText(canvas, text, spot, cv2.FONT_HERSHEY_SIMPLEX, size, shade, thick(size * 1.6), cv2.LINE_AA)
+        cv2.putText(canvas, text, spot, FONT, size, shade, thick(size * 1.6), cv2.LINE_AA)
 
 
-def write_lines(canvas: np.ndarray, lines: list[tuple[str, tuple]], unit: float) -> None:
-    """Lines of text from the upper left corner down, made smaller where one would not fit."""
+def text_size(text: str, size: float) -> np.ndarray:
+    """(2,) width and height of a text, px."""
+    return np.array(cv2.getTextSize(text, FONT, size, thick(size * 1.6))[0], dtype=np.float64)
+
+
+def write_labels(
+    canvas: np.ndarray, points_px: np.ndarray, others_px: np.ndarray, labels: list[str], panel: np.ndarray, unit: float
+) -> None:
+    """A text beside each point, where it hides least of the points, of the other texts and of the legend."""
+    size = 0.42 * unit
+    dots_px = np.vstack([points_px, others_px])
+    dots_px = dots_px[~np.isnan(dots_px).any(axis=1)]
+    taken = np.vstack([panel[None], np.hstack([dots_px - 2.5 * unit, dots_px + 2.5 * unit])])  # (M, 4) boxes
+    for text, point_px in zip(labels, points_px, strict=True):
+        if text and not np.isnan(point_px).any():
+            box = place_label(point_px, text_size(text, size), taken, canvas.shape[1::-1], unit)
+            taken = np.vstack([taken, box])
+            nearest = np.clip(point_px, box[:2], box[2:])
+            if np.hypot(*(nearest - point_px)) > 1.5 * DISTANCES[0] * unit:
+                ends = fixed_point(point_px), fixed_point(nearest)
+                cv2.line(canvas, *ends, TEXT_COLOUR, thick(0.4 * unit), cv2.LINE_AA, SHIFT)
+            write(canvas, text, box[0], box[3], size)
+
+
+def place_label(
+    point_px: np.ndarray, size_px: np.ndarray, taken: np.ndarray, film_size: tuple[int, int], unit: float
+) -> np.ndarray:
+    """The (4,) left, top, right, bottom of a label beside its point: the first free place, else the least hidden."""
+    best, least = None, np.inf
+    for distance in DISTANCES:
+        for direction in np.array(DIRECTIONS, dtype=np.float64):
+            middle = point_px + direction * (distance * unit + size_px / 2)
+            box = np.concatenate([middle - size_px / 2, middle + size_px / 2])
+            inside = overlap(box, np.array([[0, 0, *film_size]]))
+            hidden = overlap(box, taken) + (size_px.prod() - inside)
+            if hidden < least:
+                best, least = box, hidden
+            if least <= 0:
+                return best
+    return best
+
+
+def overlap(box: np.ndarray, others: np.ndarray) -> float:
+    """The summed area that a (4,) box shares with (M, 4) others."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    return float(np.maximum(sides, 0).prod(axis=1).sum())
+
+
+def legend_lines(
+    title: str, predicted_px: np.ndarray, has_truth: bool, numbers: bool
+) -> list[tuple[str, tuple]]:
+    """What stands in the upper left corner, each line with its colour."""
+    lines = [(title, TEXT_COLOUR)] if title else []
+    if has_truth:
+        lines += [("ring: truth", TRUTH_COLOUR), ("dot: prediction", PREDICTION_COLOUR)]
+    if numbers:
+        known = ~np.isnan(predicted_px).any(axis=1)
+        shown = [f"{number} {symbol}" for number, symbol in enumerate(SYMBOLS, 1) if known[number - 1]]
+        lines += [("   ".join(shown[start : start + 8]), TEXT_COLOUR) for start in range(0, len(shown), 8)]
+    return lines
+
+
+def write_legend(canvas: np.ndarray, lines: list[tuple[str, tuple]], unit: float) -> np.ndarray:
+    """Lines of text on a dark panel in the upper left corner, made smaller where one would not fit.
+
+    Returns:
+        (4,) left, top, right, bottom of the panel, px.
+    """
+    if not lines:
+        return np.zeros(4)
+    widths = [text_size(text, 0.5 * unit)[0] for text, _ in lines]
+    shrink = min(1.0, (canvas.shape[1] - 16 * unit) / max(*widths, 1.0))
+    right, bottom = max(widths) * shrink + 16 * unit, (8 + 18 * len(lines)) * unit
+    panel = canvas[: round(bottom), : round(right)]
+    panel[:] = (panel * PANEL_LIGHT).astype(np.uint8)
     for row, (text, colour) in enumerate(lines):
-        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * unit, 1)[0][0]
-        size = 0.5 * unit * min(1.0, 0.97 * canvas.shape[1] / max(width, 1))
-        write(canvas, text, 8 * unit, (18 + 18 * row) * unit, size, colour)
+        write(canvas, text, 8 * unit, (18 + 18 * row) * unit, 0.5 * unit * shrink, colour)
+    return np.array([0.0, 0.0, right, bottom])
+
+
+# --- sheets ----------------------------------------------------------------------------------------------------------
 
 
 def contact_sheet(tiles: list[tuple[np.ndarray, str]], columns: int = 3, height_px: int = 560) -> np.ndarray:

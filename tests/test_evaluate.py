@@ -1,6 +1,8 @@
 """evaluate.py: the weights say which model, the figures are those of scoring, the drawing is in film pixels."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,16 +16,21 @@ from checkpoint import save_checkpoint, save_weights
 from config import SYMBOLS, make_config
 from dataset import describe_data
 from films import scan_split
+from images import read_film
+from inference import default_weights, load_predictor
 from model import build_model
-from report import compare_annotators
-from visualize import PREDICTION_COLOUR, TRUTH_COLOUR, contact_sheet, draw_film
+from report import compare_annotators, describe_annotators, describe_headline, published_row
+from scoring import LandmarkErrors, measure_errors, score_films
+from visualize import TRUTH_COLOUR
 
-LANDMARK_KEYS = {"count", "mre_mm", "mre_sd_mm", "mre_px", "mre_px256", "sdr", "per_landmark", "per_machine", "coverage95"}
+REQUIRED = {"count", "mre_mm", "mre_sd_mm", "mre_px", "mre_px256", "sdr", "per_landmark", "per_machine"}
+LANDMARK_KEYS = REQUIRED | {"coverage95"}
 STAGE_KEYS = {"accuracy", "macro_f1", "qwk", "mae", "within_one", "ece", "confusion"}
 
 
 def make_weights(blobs, path, model="cephnet", split="train"):
-    config = describe_data(make_config(model, image_size=(48, 32), pretrained=False), scan_split(blobs, split))
+    settings = make_config(model, image_size=(48, 32), pretrained=False)
+    config = describe_data(settings, scan_split(blobs, split))
     torch.manual_seed(0)
     network = build_model(config)
     if path.suffix == ".pth":
@@ -79,32 +86,87 @@ def test_annotators_are_compared_by_hand(blobs):
     table = compare_annotators(films, [Answer(film) for film in films])
     apart_mm = np.mean([np.hypot(2, 2) * size for size in (0.25, 0.5)])
     assert table["senior"]["mean_mm"] == 0 and table["annotators"]["mean_mm"] == pytest.approx(apart_mm)
-    assert table["junior"]["mean_mm"] == pytest.approx(apart_mm) and table["mean"]["mean_mm"] == pytest.approx(apart_mm / 2)
+    assert table["junior"]["mean_mm"] == pytest.approx(apart_mm)
+    assert table["mean"]["mean_mm"] == pytest.approx(apart_mm / 2) and table["points"] == 4 * 29
 
 
 def test_one_film_is_drawn_with_truth_at_the_truth(blobs, tmp_path, call, capsys):
     weights = make_weights(blobs, tmp_path / "w.safetensors")
     assert call("--weights", weights, "--visualize-index", 2) == 0
     assert "test002" in capsys.readouterr().out
-    picture = cv2.imread("pictures/film_test002.png")
+    film = scan_split(blobs, "test")[2]
+    picture = cv2.imread(f"pictures/film_{film.film_id}.png")
     assert picture.shape == (120, 96, 3)
+    # Green lies at the truth and nowhere else; dots and letters may hide a few rings of so small a film.
+    green = picture[..., 1].astype(int) - picture[..., 2] > 60
+    assert TRUTH_COLOUR[1] - TRUTH_COLOUR[2] > 60
+    near, found = np.zeros_like(green), []
+    for x, y in np.rint(film.truth_px()).astype(int):
+        near[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = True
+        found.append(green[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].any())
+    below_legend = 12
+    assert np.mean(found) > 0.8 and not (green & ~near)[below_legend:].any()
 
 
-def test_drawing_puts_both_kinds_where_they_are():
-    truth_px, predicted_px = np.full((29, 2), np.nan), np.full((29, 2), np.nan)
-    truth_px[3], predicted_px[3] = (400.0, 700.0), (500.0, 620.0)
-    picture = draw_film(np.full((800, 640), 60, np.uint8), predicted_px, truth_px)
-    where = {}
-    for name, colour in (("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR)):
-        rows, columns = (np.abs(picture.astype(int) - colour).sum(axis=2) < 90).nonzero()
-        below_legend = rows > 100
-        where[name] = columns[below_legend].mean(), rows[below_legend].mean()
-    assert where["truth"] == pytest.approx((400, 700), abs=1.5) and where["prediction"] == pytest.approx((500, 620), abs=1)
+def test_the_order_of_the_folder_does_not_matter(blobs, tmp_path, call, capsys, monkeypatch):
+    weights = make_weights(blobs, tmp_path / "w.safetensors")
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(listed(self), reverse=True)))
+    assert call("--weights", weights, "--visualize-index", 1) == 0
+    assert "Film 1 (test001)" in capsys.readouterr().out
 
 
-def test_a_contact_sheet_has_a_cell_for_each():
-    sheet = contact_sheet([(np.full((100, 50, 3), 200, np.uint8), "a")] * 4, columns=3, height_px=60)
-    assert sheet.shape == (2 * 86, 3 * 30, 3)
+def test_the_headline_is_the_mean_over_points_by_hand(blobs, tmp_path, call):
+    weights = make_weights(blobs, tmp_path / "w.safetensors")
+    assert call("--weights", weights, "--json", "out.json", "--worst", 0) == 0
+    predictor = load_predictor(weights, torch.device("cpu"))
+    errors_mm = []
+    for film in scan_split(blobs, "test"):
+        apart_px = predictor.predict(read_film(film.image_path)).landmarks_px - film.annotators_px.mean(axis=0)
+        errors_mm += list(np.sqrt((apart_px**2).sum(axis=1)) * film.pixel_size_mm)
+    figures = json.loads(Path("out.json").read_text())["landmarks"]
+    assert figures["mre_mm"] == pytest.approx(np.mean(errors_mm), abs=1e-4) and figures["count"] == len(errors_mm)
+    assert figures["sdr"]["4.0"] == pytest.approx(100 * np.mean(np.array(errors_mm) <= 4), abs=1e-6)
+
+
+def test_the_seed_moves_the_interval_alone(blobs, tmp_path, call):
+    weights, results = make_weights(blobs, tmp_path / "w.safetensors"), []
+    for seed in (0, 1, 1):
+        assert call("--weights", weights, "--json", "out.json", "--worst", 0, "--seed", seed) == 0
+        results.append(json.loads(Path("out.json").read_text())["landmarks"])
+    intervals = [result.pop("mre_mm_interval95") for result in results]
+    assert intervals[0] != intervals[1] == intervals[2] and results[0] == results[1]
+
+
+def test_the_worst_films_are_in_the_order_of_what_is_written_below_them():
+    errors_mm, errors_px256 = np.full((3, 29), np.nan), np.full((3, 29), np.nan)
+    errors_mm[:, 0], errors_px256[:, 0] = (1.0, 3.0, 2.0), (9.0, 5.0, 7.0)
+    errors = LandmarkErrors(errors_px256, errors_mm, errors_px256, np.zeros((3, 29), dtype=bool))
+    assert evaluate.rank_films(errors) == ([(1, 3.0), (2, 2.0), (0, 1.0)], "mm")
+    errors_mm[2, 0] = np.nan  # without a pixel size, millimetres cannot rank all films
+    assert evaluate.rank_films(errors) == ([(0, 9.0), (2, 7.0), (1, 5.0)], "px of 256")
+
+
+def test_a_head_that_was_taught_no_stage_is_not_judged(tmp_path, call):
+    """A model with two heads learns from films without stages; its stages would be named at random."""
+    bare = write_blob_dataset(tmp_path / "bare", {"train": 4}, stages=False)
+    weights = make_weights(bare, tmp_path / "w.safetensors")
+    assert call("--weights", weights, "--json", "out.json", "--worst", 0) == 0
+    figures = json.loads(Path("out.json").read_text())
+    assert figures["cvm"] is None and figures["landmarks"]["count"] == 4 * 29
+
+
+def test_without_a_pixel_size_all_tables_are_in_pixels(blobs, tmp_path):
+    films = [replace(film, pixel_size_mm=None) for film in scan_split(blobs, "test")]
+    predictor = load_predictor(make_weights(blobs, tmp_path / "w.safetensors"), torch.device("cpu"))
+    predictions = [predictor.predict(read_film(film.image_path)) for film in films]
+    landmarks = score_films(films, predictions, predictor.config)["landmarks"]
+    assert "no film has a pixel size" in describe_headline(landmarks)
+    table = compare_annotators(films, predictions)
+    assert table["annotators"]["mean_px"] == pytest.approx(np.hypot(2, 2)) and table["annotators"]["mean_mm"] is None
+    assert "mean px" in describe_annotators(table)
+    row = published_row({"model": "m", "dataset": "d", "split": "test", "films": 4, "landmarks": landmarks})
+    assert f"{np.nanmean(measure_errors(films, predictions).px):.2f} px" in row
 
 
 @pytest.mark.parametrize(
@@ -113,11 +175,16 @@ def test_a_contact_sheet_has_a_cell_for_each():
         (["--weights", "nowhere.pth"], "nowhere.pth"),
         (["--visualize-index", "99"], "films 0 to 3"),
         (["--worst", "-1"], "--worst"),
+        (["--seed", "-1"], "--seed"),
+        (["--json", "taken/out.json"], "taken is a file"),
+        (["--csv", "folder"], "is a folder"),
         ([], "train first"),
     ],
 )
 def test_mistakes_end_in_one_sentence(blobs, tmp_path, call, capsys, flags, message, monkeypatch):
-    monkeypatch.setattr(evaluate, "default_weights", lambda output: __import__("inference").default_weights(output, tmp_path / "no"))
+    monkeypatch.setattr(evaluate, "default_weights", lambda output: default_weights(output, tmp_path / "no"))
+    Path("taken").write_text("")
+    Path("folder").mkdir()
     if "--weights" not in flags and flags:
         flags = [*flags, "--weights", str(make_weights(blobs, tmp_path / "w.safetensors"))]
     assert call(*flags) == 2
@@ -125,11 +192,15 @@ def test_mistakes_end_in_one_sentence(blobs, tmp_path, call, capsys, flags, mess
     assert error.startswith("evaluate.py: ") and message in error and "Traceback" not in error
 
 
-def test_films_without_the_right_truth_are_refused(blobs, tmp_path, call, capsys):
-    weights = make_weights(blobs, tmp_path / "w.safetensors", "landmarks")
-    bare = write_blob_dataset(tmp_path / "bare", {"test": 3}, points=0)
+@pytest.mark.parametrize("model", ["landmarks", "cvm_resnet18"])
+def test_films_without_the_right_truth_are_refused_at_once(blobs, tmp_path, call, capsys, model, monkeypatch):
+    weights = make_weights(blobs, tmp_path / "w.safetensors", model)
+    monkeypatch.setattr(evaluate, "FilmCache", None)  # before any film is prepared or judged
+    lacks = {"points": 0} if model == "landmarks" else {"stages": False}
+    bare = write_blob_dataset(tmp_path / "bare", {"test": 3}, **lacks)
     assert evaluate.main(["--dataset", str(bare), "--weights", str(weights), "--device", "cpu"]) == 2
     assert "no labels" in capsys.readouterr().err
+    assert evaluate.main(["--dataset", str(bare), "--weights", str(weights), "--visualize-index", "0"]) == 0
 
 
 def test_the_official_truth_is_said(blobs, tmp_path, call, capsys):

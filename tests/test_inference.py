@@ -76,6 +76,19 @@ def test_one_film_alone_and_among_others_is_the_same(blobs, tmp_path, loss):
         assert alone.stage_probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_a_head_that_was_taught_no_stage_names_none(blobs, tmp_path):
+    """Named at random, on films of patients, it would look like any other stage."""
+    films = [replace(film, stage=None) for film in scan_split(blobs, "train")]
+    config = describe_data(make_config("cephnet", image_size=(48, 32)), films)
+    predictor = Predictor(build_model(config), config, torch.device("cpu"))
+    dataset = FilmDataset(films, config, FilmCache(tmp_path, blobs, config.image_size))
+    predictions, _ = predictor.predict_films(dataset, quiet=True)
+    assert {prediction.stage for prediction in predictions} == {None} and predictions[0].stage_probabilities is None
+    labelled = scan_split(blobs, "train")
+    assert score_films(labelled, predictions, config)["cvm"] is None
+    assert score_films(labelled, predictions, config)["landmarks"]["mre_mm"] > 0
+
+
 def test_scores_by_hand(blobs, tmp_path):
     films = scan_split(blobs, "valid")
     config = describe_data(make_config("landmarks", image_size=(48, 32)), films)
@@ -83,10 +96,12 @@ def test_scores_by_hand(blobs, tmp_path):
     for number, film in enumerate(films):
         landmarks_px = film.truth_px() + [3.0 * (number + 1), 4.0 * (number + 1)]
         landmarks_px[0] = np.nan
-        predictions.append(replace(predict_known((96, 120), film.truth_px()), landmarks_px=landmarks_px, film_size=(96, 120)))
+        known = predict_known((96, 120), film.truth_px())
+        predictions.append(replace(known, landmarks_px=landmarks_px, film_size=(96, 120)))
     figures = score_films(films, predictions, config)["landmarks"]
     errors_mm = [5.0 * 0.25, 10 * 0.5, 15 * 0.25, 20 * 0.5]  # px times each film's pixel size
-    assert figures["mre_mm"] == pytest.approx(np.mean(errors_mm)) and figures["mre_sd_mm"] == pytest.approx(np.std(errors_mm))
+    assert figures["mre_mm"] == pytest.approx(np.mean(errors_mm))
+    assert figures["mre_sd_mm"] == pytest.approx(np.std(errors_mm))
     assert figures["mre_px"] == pytest.approx(12.5) and figures["count"] == 4 * 28 and figures["missing"] == 4
     stretched = np.hypot(3 * 256 / 96, 4 * 256 / 120) * 2.5
     assert figures["mre_px256"] == pytest.approx(stretched)
@@ -117,7 +132,8 @@ def test_readers_points_have_their_own_line(blobs):
 
 def test_without_a_pixel_size_there_are_no_millimetres(blobs):
     films = [replace(film, pixel_size_mm=None) for film in scan_split(blobs, "valid")]
-    predictions = [replace(predict_known((96, 120), film.truth_px()), landmarks_px=film.truth_px() + 1) for film in films]
+    known = [predict_known((96, 120), film.truth_px()) for film in films]
+    predictions = [replace(each, landmarks_px=film.truth_px() + 1) for each, film in zip(known, films, strict=True)]
     figures = score_films(films, predictions, make_config("landmarks"))
     assert figures["landmarks"]["mre_mm"] is None and figures["landmarks"]["mre_px"] == pytest.approx(2**0.5)
     assert set(figures["landmarks"]["sdr"].values()) == {None}

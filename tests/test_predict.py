@@ -1,15 +1,19 @@
 """predict.py: every film its results, a broken one its sentence, files that load back."""
 
 import json
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from conftest import write_blob_dataset
 from test_evaluate import make_weights
 
 import predict
 from annotations import read_landmarks
-from config import SYMBOLS
+from config import ANNOTATORS, SYMBOLS
+from films import scan_split
 from images import read_film, write_png
 
 
@@ -66,12 +70,40 @@ def test_films_of_the_same_name_keep_their_results_apart(blobs, tmp_path, call):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film_2_overlay.png", "film_overlay.png"]
 
 
+def test_names_that_look_numbered_are_kept_apart():
+    names = predict.name_films([Path("x/a.png"), Path("y/a.png"), Path("x/a_2.png"), Path("y/A.png")])
+    assert names == ["a", "a_3", "a_2", "A_4"] and len({name.casefold() for name in names}) == 4
+
+
+def test_annotations_make_a_data_set(blobs, tmp_path, call):
+    """Corrected or not, predicted points can be trained on like any others."""
+    films = blobs / "test" / "Cephalograms"
+    assert call(films, "--json", "--annotations") == 0
+    shutil.copytree(films, tmp_path / "new" / "train" / "Cephalograms")
+    for annotator in ANNOTATORS:
+        folder = tmp_path / "new" / "train" / "Annotations" / "Cephalometric Landmarks" / annotator
+        shutil.copytree(tmp_path / "out" / "annotations", folder)
+    entries = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    for film, entry in zip(scan_split(tmp_path / "new", "train"), entries, strict=True):
+        known = {symbol: [value["x"], value["y"]] for symbol, value in entry["landmarks"].items()}
+        read = {symbol: point for symbol, point in zip(SYMBOLS, film.truth_px(), strict=True) if symbol in known}
+        assert np.allclose([known[symbol] for symbol in read], list(read.values()), atol=1e-3) and len(read) > 20
+
+
+def test_a_head_that_was_taught_no_stage_names_none(blobs, tmp_path):
+    bare = write_blob_dataset(tmp_path / "bare", {"train": 4}, stages=False)
+    weights = make_weights(bare, tmp_path / "w.safetensors")
+    film = blobs / "test" / "Cephalograms" / "test000.png"
+    assert predict.main([str(film), "-o", str(tmp_path / "out"), "--weights", str(weights), "--device", "cpu"]) == 0
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text())[0]["cvm"] is None
+
+
 def test_two_models_share_the_work(blobs, tmp_path):
     points = make_weights(blobs, tmp_path / "points.safetensors", "landmarks")
     stages = make_weights(blobs, tmp_path / "stages.safetensors", "cvm_resnet18")
     film = blobs / "test" / "Cephalograms" / "test000.png"
-    flags = [str(film), "-o", str(tmp_path / "out"), "--weights", str(stages), "--weights", str(points), "--device", "cpu"]
-    assert predict.main(flags) == 0
+    flags = [film, "-o", tmp_path / "out", "--weights", stages, "--weights", points, "--device", "cpu"]
+    assert predict.main([*map(str, flags)]) == 0
     entry = json.loads((tmp_path / "out" / "predictions.json").read_text())[0]
     assert entry["cvm"]["stage"] in range(1, 7) and len(entry["landmarks"]) > 20
 
@@ -92,11 +124,24 @@ def test_points_outside_the_film_are_left_out_and_named(blobs, tmp_path, call, m
     assert "Po" not in entry["landmarks"] and len(entry["landmarks"]) == 28 and "Po" in entry["warnings"][0]
 
 
-@pytest.mark.parametrize(("flags", "message"), [(["nowhere.png"], "nowhere.png"), (["--pixel-size", "0"], "--pixel-size")])
+@pytest.mark.parametrize(
+    ("flags", "message"), [(["nowhere.png"], "nowhere.png"), (["--pixel-size", "0"], "--pixel-size")]
+)
 def test_mistakes_end_in_one_sentence(blobs, call, capsys, flags, message):
     assert call(blobs / "test" / "Cephalograms", *flags) == 2
     error = capsys.readouterr().err
     assert error.startswith("predict.py: ") and message in error
+
+
+def test_results_that_cannot_be_written_are_refused_first(blobs, tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    film, weights = blobs / "test" / "Cephalograms" / "test000.png", tmp_path / "w.safetensors"
+    for out in ("taken", "taken/below"):
+        assert predict.main([str(film), "-o", str(tmp_path / out), "--weights", str(weights)]) == 2
+        assert "taken is a file" in capsys.readouterr().err
+    make_weights(blobs, weights, "cvm_resnet18")
+    assert predict.main([str(film), "-o", str(tmp_path / "out"), "--weights", str(weights), "--annotations"]) == 2
+    assert "find landmarks" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_refused(tmp_path, call, capsys):

@@ -1,16 +1,18 @@
-"""preprocess_roi.py: the neck, with its own film's labels and the way back (log #27; ROI of one set with labels of another)."""
+"""preprocess_roi.py: the neck, with its own film's labels and the way back (log #27)."""
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import preprocess_roi
-from config import LANDMARK_INDEX
+from annotations import read_landmarks, write_landmarks
+from config import ANNOTATORS, LANDMARK_INDEX, UserError
 from films import scan_split
-from images import read_film
+from images import read_film, write_png
 from preprocess_roi import roi_box_px
 
 
@@ -60,9 +62,11 @@ def test_crops_keep_their_film_s_name_labels_and_place(phantoms, crops):
         films = {film.film_id: film for film in scan_split(phantoms, split)}
         for crop in scan_split(crops, split):
             film, box = films[crop.film_id], transforms[crop.film_id]["box"]
-            assert crop.stage == film.stage and crop.pixel_size_mm == film.pixel_size_mm and crop.machine == film.machine
-            window = read_film(film.image_path)[box["top"] : box["top"] + box["height"], box["left"] : box["left"] + box["width"]]
-            assert np.array_equal(read_film(crop.image_path), window)
+            assert crop.stage == film.stage and crop.machine == film.machine
+            assert crop.pixel_size_mm == film.pixel_size_mm
+            rows = slice(box["top"], box["top"] + box["height"])
+            columns = slice(box["left"], box["left"] + box["width"])
+            assert np.array_equal(read_film(crop.image_path), read_film(film.image_path)[rows, columns])
             back_px = crop.annotators_px + [box["left"], box["top"]]
             known = ~np.isnan(back_px)
             assert np.allclose(back_px[known], film.annotators_px[known])
@@ -94,16 +98,74 @@ def test_an_output_in_use_is_not_overwritten(phantoms, crops, capsys):
     Path("mine/file").write_text("keep")
     assert preprocess_roi.main(["--dataset", str(phantoms), "--output", "mine", "--restart"]) == 2
     assert Path("mine/file").read_text() == "keep"
+    for output, message in (("mine/file", "is a file"), ("roi", "both")):
+        dataset = "roi" if message == "both" else str(phantoms)
+        capsys.readouterr()
+        assert preprocess_roi.main(["--dataset", dataset, "--output", output, "--restart"]) == 2
+        assert message in capsys.readouterr().err and Path("roi/transforms.json").exists()
 
 
-def test_films_whose_neck_cannot_be_told_are_named(blobs, tmp_path, capsys):
-    """Blob films have no anatomy: some of their regions lie outside."""
-    status = preprocess_roi.main(["--dataset", str(blobs), "--output", str(tmp_path / "roi"), "--source", "truth"])
+def write_heads(root: Path, heads: dict[str, np.ndarray], split: str = "train", notes: dict | None = None) -> Path:
+    """Films of 600x600 px with given landmarks (29, 2)."""
+    for film_id, landmarks_px in heads.items():
+        write_png(root / split / "Cephalograms" / f"{film_id}.png", np.full((600, 600), 80, np.uint8))
+        for annotator in ANNOTATORS:
+            folder = root / split / "Annotations" / "Cephalometric Landmarks" / annotator
+            write_landmarks(folder / f"{film_id}.json", film_id, landmarks_px, notes=notes)
+    return root
+
+
+def test_films_whose_neck_cannot_be_told_are_named(tmp_path, capsys):
+    no_porion, far_off = head_px(), head_px() + [0, 300]
+    no_porion[LANDMARK_INDEX["Po"]] = np.nan
+    root = write_heads(tmp_path / "heads", {"good": head_px(), "bad": no_porion, "low": far_off})
+    assert preprocess_roi.main(["--dataset", str(root), "--output", str(tmp_path / "roi"), "--from", "truth"]) == 1
     captured = capsys.readouterr()
-    if status == 1:
-        assert "is left out" in captured.err
-    kept = len(json.loads((tmp_path / "roi" / "transforms.json").read_text())) if status != 2 else 0
-    assert captured.err.count("is left out") + kept == 16 or status == 2
+    assert "bad (train) is left out: one of S, N, Po, Go is missing" in captured.err
+    assert "low (train) is left out: its cervical region lies outside" in captured.err
+    assert "1 of 3 films" in captured.out
+    assert list(json.loads((tmp_path / "roi" / "transforms.json").read_text())) == ["good"]
+
+
+def test_points_keep_who_placed_them(tmp_path):
+    """A reader's point must not become an expert's by being cut out."""
+    notes = {"Go": {"annotator": "reader", "unsure": True}}
+    root = write_heads(tmp_path / "heads", {"a": head_px()}, notes=notes)
+    assert preprocess_roi.main(["--dataset", str(root), "--output", str(tmp_path / "roi"), "--from", "truth"]) == 0
+    crop = scan_split(tmp_path / "roi", "train")[0]
+    index = LANDMARK_INDEX["Go"]
+    assert not np.isnan(crop.truth_px()[index]).any() and crop.by_reader[index] and crop.unsure[index]
+
+
+def test_labels_of_another_film_are_refused(phantoms, crops):
+    """The log trained on the crops of one set with the labels of another."""
+    folder = crops / "train" / "Annotations" / "CVM Stages"
+    first, second = sorted(folder.iterdir())[:2]
+    shutil.copy(first, second)
+    with pytest.raises(UserError, match=first.stem):
+        scan_split(crops, "train")
+
+
+def test_one_id_in_two_splits_is_refused(tmp_path, capsys):
+    root = write_heads(tmp_path / "heads", {"a": head_px()})
+    write_heads(root, {"a": head_px()}, split="test")
+    assert preprocess_roi.main(["--dataset", str(root), "--output", str(tmp_path / "roi"), "--from", "truth"]) == 2
+    assert "Film a is in train and in test" in capsys.readouterr().err and not (tmp_path / "roi").exists()
+
+
+def test_crop_points_return_exactly_to_the_film(tmp_path):
+    for name, mirrored_in in (("right", None), ("left", 600)):
+        landmarks_px = head_px(mirrored_in=mirrored_in) + 0.25
+        root = write_heads(tmp_path / name, {"a": landmarks_px})
+        output = tmp_path / f"{name}_roi"
+        assert preprocess_roi.main(["--dataset", str(root), "--output", str(output), "--from", "truth"]) == 0
+        entry = json.loads((output / "transforms.json").read_text())["a"]
+        folder = output / "train" / "Annotations" / "Cephalometric Landmarks" / ANNOTATORS[0]
+        crop_px = read_landmarks(folder / "a.json", "a").points_px[LANDMARK_INDEX["Go"]]
+        box = entry["box"]
+        assert (crop_px + [box["left"], box["top"]]).tolist() == landmarks_px[LANDMARK_INDEX["Go"]].tolist()
+        assert read_film(output / "train" / "Cephalograms" / "a.png").shape == (box["height"], box["width"])
+        assert entry["film_size"] == [600, 600]
 
 
 @pytest.mark.skipif("CEPH_DATA" not in os.environ, reason="needs real films")
