@@ -1,8 +1,9 @@
-"""Cephalometric measurements from the 29 landmarks, each by its definition, with an interval where the points have radii.
+"""Cephalometric measurements from the 29 landmarks, each by its definition, with an interval where the points have
+radii.
 
-All arithmetic is in a frame with the face looking to +x and y down, whichever way the film looks, so signs are anatomical. An
-angle or ratio needs no scale; a length is only given in mm, where the pixel size is known. A measurement that lacks one of its
-points is not made.
+All arithmetic is in a frame with the face looking to +x and y down, whichever way the film looks, so signs are
+anatomical. An angle or ratio needs no scale; a length is only given in mm, where the pixel size is known. A
+measurement that lacks one of its points is not made.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,9 @@ class Points:
     def __init__(self, landmarks: np.ndarray):
         """landmarks (..., 29, 2) in film axes, in px or mm."""
         looks_left = landmarks[..., LANDMARK_INDEX["N"], 0] < landmarks[..., LANDMARK_INDEX["S"], 0]
-        self.landmarks = landmarks * np.stack([np.where(looks_left, -1.0, 1.0), np.ones_like(looks_left, float)], -1)[..., None, :]
+        self.landmarks = (
+            landmarks * np.stack([np.where(looks_left, -1.0, 1.0), np.ones_like(looks_left, float)], -1)[..., None, :]
+        )
 
     def __getitem__(self, symbol: str) -> np.ndarray:
         return self.landmarks[..., LANDMARK_INDEX[symbol], :]
@@ -160,15 +163,18 @@ MEASUREMENTS = (
     m("SNA", "deg", "S N A", lambda p: corner(p, "S", "N", "A"), "maxilla set back", "maxilla set forward"),
     m("SNB", "deg", "S N B", lambda p: corner(p, "S", "N", "B"), "mandible set back", "mandible set forward"),
     m("ANB", "deg", "S N A B", lambda p: corner(p, "S", "N", "A") - corner(p, "S", "N", "B"), "class III", "class II"),
-    m("SN-GoGn", "deg", "S N Go Gn", lambda p: turn(p.towards("S", "N"), p.towards("Go", "Gn")), "flat mandible", "steep mandible"),
+    m("SN-GoGn", "deg", "S N Go Gn", lambda p: turn(p.towards("S", "N"), p.towards("Go", "Gn")), "flat mandible",
+      "steep mandible"),
     m("SN-OP", "deg", "S N UMT LMT UIT LIT", lambda p: turn(p.towards("S", "N"), p.bisected_occlusal),
       "flat occlusal plane", "steep occlusal plane"),
     m("U1-NA", "deg", "N A UIA UIT", lambda p: turn(p.towards("UIA", "UIT"), p.towards("N", "A")),
       "upper incisor upright", "upper incisor tipped forward"),
-    m("U1-NA distance", "mm", "N A UIT", lambda p: ahead_of(p, "UIT", "N", "A"), "upper incisor set back", "upper incisor set forward"),
+    m("U1-NA distance", "mm", "N A UIT", lambda p: ahead_of(p, "UIT", "N", "A"), "upper incisor set back",
+      "upper incisor set forward"),
     m("L1-NB", "deg", "N B LIA LIT", lambda p: turn(p.towards("B", "N"), p.towards("LIA", "LIT")),
       "lower incisor upright", "lower incisor tipped forward"),
-    m("L1-NB distance", "mm", "N B LIT", lambda p: ahead_of(p, "LIT", "N", "B"), "lower incisor set back", "lower incisor set forward"),
+    m("L1-NB distance", "mm", "N B LIT", lambda p: ahead_of(p, "LIT", "N", "B"), "lower incisor set back",
+      "lower incisor set forward"),
     m("Interincisal", "deg", "UIA UIT LIA LIT", interincisal, "incisors tipped forward", "incisors upright"),
     m("Pog-NB distance", "mm", "N B Pog", lambda p: ahead_of(p, "Pog", "N", "B"), "flat chin", "prominent chin"),
     m("U1-SN", "deg", "S N UIA UIT", lambda p: angle(p.towards("N", "S"), p.towards("UIA", "UIT")),
@@ -177,58 +183,82 @@ MEASUREMENTS = (
       "upper incisor upright", "upper incisor tipped forward"),
     m("IMPA", "deg", "Go Me LIA LIT", impa, "lower incisor upright", "lower incisor tipped forward"),
     m("FMA", "deg", "Po Or Go Me", fma, "low angle", "high angle"),
-    m("FMIA", "deg", "Po Or Go Me LIA LIT", lambda p: 180.0 - fma(p) - impa(p), "lower incisor tipped forward", "lower incisor upright"),
-    m("MMPA", "deg", "ANS PNS Go Me", lambda p: turn(p.towards("PNS", "ANS"), p.towards("Go", "Me")), "low angle", "high angle"),
+    m("FMIA", "deg", "Po Or Go Me LIA LIT", lambda p: 180.0 - fma(p) - impa(p), "lower incisor tipped forward",
+      "lower incisor upright"),
+    m("MMPA", "deg", "ANS PNS Go Me", lambda p: turn(p.towards("PNS", "ANS"), p.towards("Go", "Me")), "low angle",
+      "high angle"),
     m("SN-PP", "deg", "S N ANS PNS", lambda p: turn(p.towards("S", "N"), p.towards("PNS", "ANS")),
       "palate tipped up in front", "palate tipped down in front"),
-    m("Lower face height", "%", "N ANS Me", lambda p: 100 * along(p.towards("N", "Me"), p.towards("ANS", "Me")) / length(p, "N", "Me"),
+    m("Lower face height", "%", "N ANS Me", lambda p: 100 * along(p.towards("N", "Me"), p.towards("ANS",
+      "Me")) / length(p, "N", "Me"),
       "short lower face", "long lower face"),
     m("Facial angle", "deg", "Po Or N Pog", facial_angle, "chin set back", "chin set forward"),
-    m("Convexity", "deg", "N A Pog", lambda p: turn(p.towards("N", "A"), p.towards("A", "Pog")), "concave profile", "convex profile"),
+    m("Convexity", "deg", "N A Pog", lambda p: turn(p.towards("N", "A"), p.towards("A", "Pog")), "concave profile",
+      "convex profile"),
     m("A-B plane", "deg", "N Pog A B", a_b_plane, "class II", "class III"),
-    m("Y axis", "deg", "Po Or S Gn", lambda p: turn(p.frankfort, p.towards("S", "Gn")), "growth forward", "growth downward"),
-    m("Occlusal cant", "deg", "Po Or UMT LMT UPM LPM", lambda p: turn(p.frankfort, p.occlusal), "flat occlusal plane", "steep occlusal plane"),
+    m("Y axis", "deg", "Po Or S Gn", lambda p: turn(p.frankfort, p.towards("S", "Gn")), "growth forward",
+      "growth downward"),
+    m("Occlusal cant", "deg", "Po Or UMT LMT UPM LPM", lambda p: turn(p.frankfort, p.occlusal),
+      "flat occlusal plane", "steep occlusal plane"),
     m("L1-OP", "deg", "LIA LIT UMT LMT UPM LPM", lambda p: angle(-p.occlusal, p.towards("LIA", "LIT")) - 90.0,
       "lower incisor upright", "lower incisor tipped forward"),
-    m("U1-APog distance", "mm", "A Pog UIT", lambda p: ahead_of(p, "UIT", "A", "Pog"), "upper incisor set back", "upper incisor set forward"),
-    m("L1-APog distance", "mm", "A Pog LIT", lambda p: ahead_of(p, "LIT", "A", "Pog"), "lower incisor set back", "lower incisor set forward"),
+    m("U1-APog distance", "mm", "A Pog UIT", lambda p: ahead_of(p, "UIT", "A", "Pog"), "upper incisor set back",
+      "upper incisor set forward"),
+    m("L1-APog distance", "mm", "A Pog LIT", lambda p: ahead_of(p, "LIT", "A", "Pog"), "lower incisor set back",
+      "lower incisor set forward"),
     m("A-NPog distance", "mm", "N A Pog", lambda p: ahead_of(p, "A", "N", "Pog"), "concave profile", "convex profile"),
-    m("A-Nperp distance", "mm", "Po Or N A", lambda p: along(p.frankfort, p.towards("N", "A")), "maxilla set back", "maxilla set forward"),
-    m("Pog-Nperp distance", "mm", "Po Or N Pog", lambda p: along(p.frankfort, p.towards("N", "Pog")), "chin set back", "chin set forward"),
+    m("A-Nperp distance", "mm", "Po Or N A", lambda p: along(p.frankfort, p.towards("N", "A")), "maxilla set back",
+      "maxilla set forward"),
+    m("Pog-Nperp distance", "mm", "Po Or N Pog", lambda p: along(p.frankfort, p.towards("N", "Pog")),
+      "chin set back", "chin set forward"),
     m("Co-A", "mm", "Co A", lambda p: length(p, "Co", "A"), "short midface", "long midface"),
     m("Co-Gn", "mm", "Co Gn", lambda p: length(p, "Co", "Gn"), "short mandible", "long mandible"),
-    m("Co-Gn minus Co-A", "mm", "Co A Gn", lambda p: length(p, "Co", "Gn") - length(p, "Co", "A"), "mandible short for the midface",
+    m("Co-Gn minus Co-A", "mm", "Co A Gn", lambda p: length(p, "Co", "Gn") - length(p, "Co", "A"),
+      "mandible short for the midface",
       "mandible long for the midface"),
     m("ANS-Me", "mm", "ANS Me", lambda p: length(p, "ANS", "Me"), "short lower face", "long lower face"),
     m("Wits", "mm", "A B UMT LMT UPM LPM", lambda p: along(p.occlusal, p.towards("B", "A")), "class III", "class II"),
     m("Saddle angle", "deg", "N S Ar", lambda p: corner(p, "N", "S", "Ar"), "joint set forward", "joint set back"),
-    m("Articular angle", "deg", "S Ar Go", lambda p: corner(p, "S", "Ar", "Go"), "mandible set forward", "mandible set back"),
+    m("Articular angle", "deg", "S Ar Go", lambda p: corner(p, "S", "Ar", "Go"), "mandible set forward",
+      "mandible set back"),
     m("Gonial angle", "deg", "Ar Go Me", lambda p: corner(p, "Ar", "Go", "Me"), "closed mandible", "open mandible"),
     m("Sum of angles", "deg", "N S Ar Go Me",
       lambda p: corner(p, "N", "S", "Ar") + corner(p, "S", "Ar", "Go") + corner(p, "Ar", "Go", "Me"),
       "growth counter-clockwise", "growth clockwise"),
-    m("Upper gonial angle", "deg", "Ar Go N", lambda p: corner(p, "Ar", "Go", "N"), "growth downward", "growth forward"),
-    m("Lower gonial angle", "deg", "N Go Me", lambda p: corner(p, "N", "Go", "Me"), "closed bite tendency", "open bite tendency"),
+    m("Upper gonial angle", "deg", "Ar Go N", lambda p: corner(p, "Ar", "Go", "N"), "growth downward",
+      "growth forward"),
+    m("Lower gonial angle", "deg", "N Go Me", lambda p: corner(p, "N", "Go", "Me"), "closed bite tendency",
+      "open bite tendency"),
     m("Face height ratio", "%", "S Go N Me", lambda p: 100 * length(p, "S", "Go") / length(p, "N", "Me"),
       "growth clockwise", "growth counter-clockwise"),
-    m("Overjet", "mm", "UIT LIT UMT LMT UPM LPM", lambda p: along(p.occlusal, p.towards("LIT", "UIT")), "small or reversed overjet",
+    m("Overjet", "mm", "UIT LIT UMT LMT UPM LPM", lambda p: along(p.occlusal, p.towards("LIT", "UIT")),
+      "small or reversed overjet",
       "large overjet"),
     m("Overbite", "mm", "UIT LIT UMT LMT UPM LPM", overbite, "open bite tendency", "deep bite"),
-    m("ODI", "deg", "A B Go Me Po Or ANS PNS", lambda p: angle(p.towards("B", "A"), p.towards("Me", "Go")) + palatal_tilt(p),
+    m("ODI", "deg", "A B Go Me Po Or ANS PNS", lambda p: angle(p.towards("B", "A"), p.towards("Me",
+      "Go")) + palatal_tilt(p),
       "open bite tendency", "deep bite tendency"),
-    m("APDI", "deg", "Po Or N Pog A B ANS PNS", lambda p: facial_angle(p) + a_b_plane(p) + palatal_tilt(p), "class II", "class III"),
-    m("Ls-E line", "mm", "Pn Pog` Ls", lambda p: ahead_of(p, "Ls", "Pn", "Pog`"), "upper lip set back", "upper lip prominent"),
-    m("Li-E line", "mm", "Pn Pog` Li", lambda p: ahead_of(p, "Li", "Pn", "Pog`"), "lower lip set back", "lower lip prominent"),
-    m("H angle", "deg", "N` Pog` Ls", lambda p: turn(p.towards("Pog`", "N`"), p.towards("Pog`", "Ls")), "upper lip set back",
+    m("APDI", "deg", "Po Or N Pog A B ANS PNS", lambda p: facial_angle(p) + a_b_plane(p) + palatal_tilt(p),
+      "class II", "class III"),
+    m("Ls-E line", "mm", "Pn Pog` Ls", lambda p: ahead_of(p, "Ls", "Pn", "Pog`"), "upper lip set back",
       "upper lip prominent"),
-    m("Soft convexity", "deg", "N` Sn Pog`", lambda p: corner(p, "N`", "Sn", "Pog`"), "convex soft profile", "flat soft profile"),
-    m("Soft convexity with nose", "deg", "N` Pn Pog`", lambda p: corner(p, "N`", "Pn", "Pog`"), "convex soft profile", "flat soft profile"),
+    m("Li-E line", "mm", "Pn Pog` Li", lambda p: ahead_of(p, "Li", "Pn", "Pog`"), "lower lip set back",
+      "lower lip prominent"),
+    m("H angle", "deg", "N` Pog` Ls", lambda p: turn(p.towards("Pog`", "N`"), p.towards("Pog`", "Ls")),
+      "upper lip set back",
+      "upper lip prominent"),
+    m("Soft convexity", "deg", "N` Sn Pog`", lambda p: corner(p, "N`", "Sn", "Pog`"), "convex soft profile",
+      "flat soft profile"),
+    m("Soft convexity with nose", "deg", "N` Pn Pog`", lambda p: corner(p, "N`", "Pn", "Pog`"),
+      "convex soft profile", "flat soft profile"),
     m("Z angle", "deg", "Po Or Pog` Ls Li", z_angle, "lips prominent", "lips set back"),
     m("MW", "mm", "UIT LIT", incisor_distance, "edge to edge or crossbite", "large distance"),
 )  # fmt: skip
 
 
-def measure(landmarks_px: np.ndarray, pixel_size_mm: float | None = None, radius95_px: np.ndarray | None = None) -> dict[str, dict]:
+def measure(
+    landmarks_px: np.ndarray, pixel_size_mm: float | None = None, radius95_px: np.ndarray | None = None
+) -> dict[str, dict]:
     """All measurements that can be made of one film.
 
     Args:
@@ -236,8 +266,8 @@ def measure(landmarks_px: np.ndarray, pixel_size_mm: float | None = None, radius
         pixel_size_mm: without it there are no lengths.
         radius95_px: (29,) circles that hold the true points for 95 % of films; without them there are no intervals.
     Returns:
-        by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None for a
-        mean), `norm_set`, `reading` in words, `low95` and `high95`.
+        by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None
+        for a mean), `norm_set`, `reading` in words, `low95` and `high95`.
     """
     known = {symbol for symbol, index in LANDMARK_INDEX.items() if not np.isnan(landmarks_px[index]).any()}
     scale = 1.0 if pixel_size_mm is None else pixel_size_mm

@@ -1,6 +1,8 @@
-"""The phantom's anatomy: a hand-written lateral head in millimetres, and how it varies with growth, jaws, posture and chance.
+"""The phantom's anatomy: a hand-written lateral head in millimetres, and how it varies with growth, jaws, posture
+and chance.
 
-The frame has sella at (0, 0), x towards the face and y down. Every landmark is a knot of the curve that is drawn through it.
+The frame has sella at (0, 0), x towards the face and y down. Every landmark is a knot of the curve that is drawn
+through it.
 """
 
 from dataclasses import dataclass
@@ -14,9 +16,12 @@ VERTEBRAL_POINTS = ("C2p", "C2m", "C2a", "C3up", "C3ua", "C3lp", "C3m", "C3la", 
 # An adult with balanced jaws, mm.
 TEMPLATE_MM = {
     "S": (0, 0), "N": (70, -9), "Or": (57, 21), "Po": (-21, 20), "ANS": (73, 44), "PNS": (21, 46), "A": (69, 52),
-    "UIT": (76, 75), "UIA": (66, 53), "LIT": (73.5, 73), "LIA": (65, 93), "B": (65, 96), "Pog": (66, 109), "Gn": (63, 115),
-    "Me": (56, 117.5), "Go": (-6, 85), "R": (-10.5, 62), "Ar": (-15, 35), "Co": (-12, 24), "UMT": (46, 73), "LMT": (43, 75),
-    "UPM": (56, 74), "LPM": (53.5, 75.5), "N`": (77, -8), "Pn": (99, 37), "Sn": (84, 52), "Ls": (88, 65), "Li": (85.5, 81),
+    "UIT": (76, 75), "UIA": (66, 53), "LIT": (73.5, 73), "LIA": (65, 93), "B": (65, 96), "Pog": (66, 109), "Gn": (63,
+    115),
+    "Me": (56, 117.5), "Go": (-6, 85), "R": (-10.5, 62), "Ar": (-15, 35), "Co": (-12, 24), "UMT": (46, 73),
+    "LMT": (43, 75),
+    "UPM": (56, 74), "LPM": (53.5, 75.5), "N`": (77, -8), "Pn": (99, 37), "Sn": (84, 52), "Ls": (88, 65),
+    "Li": (85.5, 81),
     "Pog`": (77, 109),
 }  # fmt: skip
 MANDIBLE = ("LIT", "LIA", "B", "Pog", "Gn", "Me", "Go", "R", "LMT", "LPM", "Li", "Pog`")
@@ -132,7 +137,9 @@ def make_vertebrae(
 def vertebra(
     above: np.ndarray, width: float, back: float, front: float, gap: float, lean: float, hollow: float
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The five points of a body below the middle `above` of the border over it, and the middle of its own lower border."""
+    """The five points of a body below the middle `above` of the border over it, and the middle of its own lower
+    border.
+    """
     down, ahead = rotate(np.array([0.0, 1.0]), np.zeros(2), lean), rotate(np.array([1.0, 0.0]), np.zeros(2), lean)
     middle = above + down * (gap + max(back, front))
     posterior, deepest, anterior = hollow_border(middle, width, lean, hollow)
@@ -141,7 +148,9 @@ def vertebra(
     return corners, middle
 
 
-def hollow_border(middle: np.ndarray, width: float, lean: float, hollow: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def hollow_border(
+    middle: np.ndarray, width: float, lean: float, hollow: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Posterior corner, deepest point and anterior corner of a lower border."""
     ahead, down = rotate(np.array([1.0, 0.0]), np.zeros(2), lean), rotate(np.array([0.0, 1.0]), np.zeros(2), lean)
     return middle - ahead * width / 2, middle - down * hollow * width, middle + ahead * width / 2

@@ -1,4 +1,6 @@
-"""Aariz's annotation files: landmarks and stages as JSON, machines as CSV; read strictly, written so that they read back."""
+"""Aariz's annotation files: landmarks and stages as JSON, machines as CSV; read strictly, written so that they
+read back.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +74,9 @@ def parse_landmark(entry: object, path: Path) -> tuple[int, tuple[float, float]]
     return index, (x, y)
 
 
-def write_landmarks(path: Path, film_id: str, points_px: np.ndarray, dataset_name: str = "Aariz", notes: dict | None = None) -> None:
+def write_landmarks(
+    path: Path, film_id: str, points_px: np.ndarray, dataset_name: str = "Aariz", notes: dict | None = None
+) -> None:
     """Writes points (29, 2) as `read_landmarks` reads them; NaN points are left out.
 
     `notes` maps a symbol to further keys of its entry, such as `{"R": {"annotator": "reader", "unsure": True}}`.
@@ -82,7 +86,10 @@ def write_landmarks(path: Path, film_id: str, points_px: np.ndarray, dataset_nam
     for (symbol, title, landmark_id), point_px in zip(LANDMARKS, points_px, strict=True):
         if np.isnan(point_px).any():
             continue
-        value = {axis: int(v) if float(v).is_integer() else round(float(v), 3) for axis, v in zip("xy", point_px, strict=True)}
+        value = {
+            axis: int(v) if float(v).is_integer() else round(float(v), 3)
+            for axis, v in zip("xy", point_px, strict=True)
+        }
         entry = {"landmark_id": landmark_id, "title": title, "symbol": symbol, "value": value}
         entries.append(entry | (notes or {}).get(symbol, {}))
     write_json(path, {"ceph_id": film_id, "landmarks": entries, "dataset_name": dataset_name})
@@ -150,8 +157,12 @@ def parse_machine(row: dict[str, str], path: Path) -> MachineRecord:
     except ValueError:
         pixel_size_mm = -1.0
     if pixel_size_mm is not None and not 0 < pixel_size_mm < float("inf"):
-        raise UserError(f"{path} gives film {row['cephalogram_id']} the pixel size {text!r}; write millimetres or nothing.")
-    return MachineRecord(row.get("machine") or None, pixel_size_mm, row.get("image_format") or "", row.get("mode") or "")
+        raise UserError(
+            f"{path} gives film {row['cephalogram_id']} the pixel size {text!r}; write millimetres or nothing."
+        )
+    return MachineRecord(
+        row.get("machine") or None, pixel_size_mm, row.get("image_format") or "", row.get("mode") or ""
+    )
 
 
 def write_machines(root: Path, records: dict[str, MachineRecord]) -> None:
@@ -159,5 +170,13 @@ def write_machines(root: Path, records: dict[str, MachineRecord]) -> None:
     rows = []
     for film_id, record in sorted(records.items()):
         size = "" if record.pixel_size_mm is None else f"{record.pixel_size_mm:g}"
-        rows.append(dict(zip(MACHINE_COLUMNS, [film_id, record.machine or "", size, record.image_format, record.mode], strict=True)))
+        rows.append(
+            dict(
+                zip(
+                    MACHINE_COLUMNS,
+                    [film_id, record.machine or "", size, record.image_format, record.mode],
+                    strict=True,
+                )
+            )
+        )
     write_csv(Path(root) / MACHINE_FILE, rows, MACHINE_COLUMNS)

@@ -1,4 +1,6 @@
-"""What lies on real films beside the patient: labels, markers, wedges, collimator edges, ear rods, metal, scan lines."""
+"""What lies on real films beside the patient: labels, markers, wedges, collimator edges, ear rods, metal, scan
+lines.
+"""
 
 import cv2
 import numpy as np
@@ -28,7 +30,9 @@ def add_label(film: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     size = height / 640 * generator.uniform(0.4, 1.3)
     shade = int(generator.choice([generator.integers(200, 256), generator.integers(0, 40)]))
     thickness = max(1, round(2 * size))
-    return cv2.putText(film, str(generator.choice(LABELS)), (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, shade, thickness, cv2.LINE_AA)
+    return cv2.putText(
+        film, str(generator.choice(LABELS)), (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, shade, thickness, cv2.LINE_AA
+    )
 
 
 def add_wedge(film: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -68,7 +72,9 @@ def add_rod(film: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The ear rod's disc or ring."""
     radius = int(film.shape[0] * generator.uniform(0.008, 0.025))
     thickness = int(generator.choice([-1, max(1, radius // 4)]))
-    return cv2.circle(film, random_place(film, generator), radius, int(generator.integers(200, 256)), thickness, cv2.LINE_AA)
+    return cv2.circle(
+        film, random_place(film, generator), radius, int(generator.integers(200, 256)), thickness, cv2.LINE_AA
+    )
 
 
 def add_metal(film: np.ndarray, generator: np.random.Generator) -> np.ndarray:

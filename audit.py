@@ -1,4 +1,6 @@
-"""What is wrong with a data set: faults that must be mended (errors) and oddities to know of (warnings), each with its film."""
+"""What is wrong with a data set: faults that must be mended (errors) and oddities to know of (warnings), each
+with its film.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,7 +35,9 @@ def audit_dataset(root: Path) -> Audit:
     """
     splits = [split for split in SPLITS if films_folder(root, split) is not None]
     if not splits:
-        raise UserError(f"{root} has no folder train, valid or test with Cephalograms; see README.md for how it must look.")
+        raise UserError(
+            f"{root} has no folder train, valid or test with Cephalograms; see README.md for how it must look."
+        )
     audit = Audit()
     for split in splits:
         audit.films[split] = []
@@ -65,7 +69,9 @@ def check_pictures(films: list[Film]) -> list[Problem]:
     """Unreadable films, and points that lie outside theirs."""
     with ThreadPoolExecutor(2) as pool:
         checks = pool.map(check_picture, films)
-        return [problem for found in tqdm(checks, total=len(films), desc="Reading films", unit="film") for problem in found]
+        return [
+            problem for found in tqdm(checks, total=len(films), desc="Reading films", unit="film") for problem in found
+        ]
 
 
 def check_picture(film: Film) -> list[Problem]:
@@ -78,7 +84,10 @@ def check_picture(film: Film) -> list[Problem]:
     for who, points_px in zip(("senior", "junior"), film.annotators_px, strict=True):
         outside = ((points_px < -0.5) | (points_px > np.array([width, height]) - 0.5)).any(axis=1)
         for symbol in np.array(SYMBOLS)[outside]:
-            text = f"Landmark {symbol} of the {who} annotator lies outside film {film.image_path} ({width}x{height} px); correct it."
+            text = (
+                f"Landmark {symbol} of the {who} annotator lies outside film {film.image_path} "
+                f"({width}x{height} px); correct it."
+            )
             problems.append(Problem("error", film.film_id, text))
     return problems
 

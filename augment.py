@@ -1,7 +1,8 @@
 """Varies training films and moves their points with them, exactly.
 
-Of albumentations only the transforms are used that move points to where the picture shows them; its own random state is set
-before every film from (seed, epoch, film), since otherwise all workers would draw the same and every epoch repeat the first.
+Of albumentations only the transforms are used that move points to where the picture shows them; its own random state
+is set before every film from (seed, epoch, film), since otherwise all workers would draw the same and every epoch
+repeat the first.
 """
 
 import hashlib
@@ -48,7 +49,8 @@ class Augmentation:
 LEVELS = {
     "none": None,
     "light": Augmentation(
-        rotation_degrees=5, scale=(0.93, 1.07), shift=0.03, shear_degrees=1, brightness=0.1, contrast=0.15, gamma_log=0.3,
+        rotation_degrees=5, scale=(0.93, 1.07), shift=0.03, shear_degrees=1, brightness=0.1, contrast=0.15,
+        gamma_log=0.3,
         blur=0.1, noisy=0.1, cutout=0.1, polarity=0.0, artefacts=0.0,
     ),
     "standard": Augmentation(),
@@ -87,7 +89,9 @@ class Augmenter:
         if generator.random() < self.settings.artefacts:
             image = add_artefacts(image, generator)
         if generator.random() < self.settings.elastic:
-            spacing_px, deviation_px = np.array([self.settings.elastic_spacing, self.settings.elastic_shift]) * image.shape[0]
+            spacing_px, deviation_px = (
+                np.array([self.settings.elastic_spacing, self.settings.elastic_shift]) * image.shape[0]
+            )
             warp = SmoothWarp.draw(image.shape, spacing_px, deviation_px, generator)
             image, points_net = warp.apply(image), warp.move(points_net)
         image, points_net = self.move(image, points_net, int(generator.integers(2**31)))

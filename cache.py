@@ -1,7 +1,7 @@
 """The cache that feeds training: every film decoded and letterboxed once, one file per film.
 
-Each file carries the size and time of its source, so that a changed film is made again, and is written under a temporary
-name, so that an interrupted build leaves only whole files and goes on where it stopped.
+Each file carries the size and time of its source, so that a changed film is made again, and is written under a
+temporary name, so that an interrupted build leaves only whole files and goes on where it stopped.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""Gives weights their 95 % radii: `python calibrate.py --dataset DIR --runs RUN0 RUN1 RUN2 --weights FILE -o OUT.safetensors`.
+"""Gives weights their 95 % radii: `python calibrate.py --dataset DIR --runs RUN0 RUN1 RUN2 --weights FILE -o
+OUT.safetensors`.
 
-RUN0 to RUN2 are runs of `train.py --folds 3 --fold 0` to `--fold 2`: what each says of the films it was not trained on teaches how
-large errors are. FILE is the model to share, as a rule trained on all films by the same recipe.
+RUN0 to RUN2 are runs of `train.py --folds 3 --fold 0` to `--fold 2`: what each says of the films it was not trained
+on teaches how large errors are. FILE is the model to share, as a rule trained on all films by the same recipe.
 """
 
 import argparse
@@ -24,14 +25,24 @@ from scoring import measure_errors
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Learns 95 % radii from the runs of a cross-validation and puts them into weights.")
-    parser.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="the data set of the runs (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, metavar="RUN", help="folders of fold 0, 1, 2 ... in order")
+    parser = argparse.ArgumentParser(
+        description="Learns 95 % radii from the runs of a cross-validation and puts them into weights."
+    )
+    parser.add_argument(
+        "--dataset", type=Path, default=Path(DEFAULT_DATASET), help="the data set of the runs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, metavar="RUN", help="folders of fold 0, 1, 2 ... in order"
+    )
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the model that gets the radii")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="weights to write, .safetensors")
     parser.add_argument("--full", action="store_true", help="keep 32 bits (default: 16, half the size)")
-    parser.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)"
+    )
     return parser
 
 
@@ -64,7 +75,9 @@ def calibrate(options: argparse.Namespace) -> None:
         predictor = load_fold(run, films, held_out, options.device)
         if predictor.config.landmarks != config.landmarks:
             raise UserError(f"{run} finds other landmarks than {options.weights}; train both by one recipe.")
-        errors, spreads = held_out_errors(predictor, held_out, FilmCache(options.cache, options.dataset, config.image_size))
+        errors, spreads = held_out_errors(
+            predictor, held_out, FilmCache(options.cache, options.dataset, config.image_size)
+        )
         errors_net.append(errors)
         spreads_net.append(spreads)
         folds += [number] * len(held_out)
@@ -87,7 +100,9 @@ def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -
     predictor = load_predictor(epoch_path(run, epochs[-1]), pick_device(device))
     learnt = [film for film in films if film not in held_out]
     if predictor.facts.get("films") != films_fingerprint(learnt):
-        raise UserError(f"{run} was not trained on the films outside its fold; name the runs of fold 0, 1, 2 ... in order.")
+        raise UserError(
+            f"{run} was not trained on the films outside its fold; name the runs of fold 0, 1, 2 ... in order."
+        )
     return predictor
 
 
@@ -107,10 +122,16 @@ def show_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.nda
     """Prints how radii learnt from the other folds fare on each fold."""
     shares = coverage(cross_coverage(errors_net, spreads_net, folds))
     radii_net = fit_calibration(errors_net, spreads_net).radii_net(spreads_net)
-    print(f"{len(errors_net)} films, cross-validated: {100 * shares['pooled']:.1f} % of the points lie within their radius.")
+    print(
+        f"{len(errors_net)} films, cross-validated: {100 * shares['pooled']:.1f} % of the points lie within "
+        "their radius."
+    )
     for symbol, share in sorted(shares["per_landmark"].items(), key=lambda item: item[1])[:5]:
         print(f"  {symbol:5} {100 * share:.1f} %")
-    print(f"The quarter with the largest radii has {quarter_ratio(errors_net, radii_net):.2f} times the error of the one with the smallest.")
+    print(
+        f"The quarter with the largest radii has {quarter_ratio(errors_net, radii_net):.2f} times the error of "
+        "the one with the smallest."
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""From a heatmap's spread to a radius that holds the true point for 95 % of unseen films, by split conformal prediction.
+"""From a heatmap's spread to a radius that holds the true point for 95 % of unseen films, by split conformal
+prediction.
 
 The score of a known error is error / (offset + spread): a landmark's radius is its scores' conformal quantile times
-(offset + spread), so that a blurred answer gets a large radius and a sharp one a small one. All lengths are in network pixels, in
-which a network's errors are alike on films of any resolution. Vovk et al. 2005; Lei et al., JASA 113 (2018).
+(offset + spread), so that a blurred answer gets a large radius and a sharp one a small one. All lengths are in
+network pixels, in which a network's errors are alike on films of any resolution. Vovk et al. 2005; Lei et al., JASA
+113 (2018).
 """
 
 from dataclasses import dataclass
@@ -35,7 +37,8 @@ class Calibration:
 
 
 def conformal_quantile(scores: np.ndarray, level: float = LEVEL) -> float:
-    """The smallest score that a new one stays under with probability `level`: rank ceil((n + 1) level) of the known ones.
+    """The smallest score that a new one stays under with probability `level`: rank ceil((n + 1) level) of the known
+    ones.
 
     With fewer than 19 scores no finite one can promise 95 %; the largest is returned, and promises n / (n + 1).
     """
@@ -85,7 +88,9 @@ def coverage(covered: np.ndarray) -> dict:
     """Shares of `within`, 0-1, over all points and for each landmark; None where nothing is known."""
     known = ~np.isnan(covered)
     per_landmark = {
-        symbol: float(covered[known[:, column], column].mean()) for column, symbol in enumerate(SYMBOLS) if known[:, column].any()
+        symbol: float(covered[known[:, column], column].mean())
+        for column, symbol in enumerate(SYMBOLS)
+        if known[:, column].any()
     }
     return {"pooled": float(covered[known].mean()) if known.any() else None, "per_landmark": per_landmark or None}
 

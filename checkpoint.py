@@ -1,4 +1,6 @@
-"""Checkpoints that resume exactly, and weights to share. Everything is read with `weights_only`: no code runs on loading."""
+"""Checkpoints that resume exactly, and weights to share. Everything is read with `weights_only`: no code runs on
+loading.
+"""
 
 import io
 import json
@@ -71,7 +73,7 @@ def newest_checkpoint(run: Path) -> Path | None:
     return epoch_path(run, epochs[-1]) if epochs else None
 
 
-# --- weights ---------------------------------------------------------------------------------------------------------------
+# --- weights ----------------------------------------------------------------------------------------------------------
 
 
 def save_weights(path: Path, model: CephModel, config: Config, facts: dict, half: bool = False) -> None:
@@ -109,8 +111,14 @@ def load_safetensors(path: Path) -> tuple[Config, dict[str, torch.Tensor], dict]
         config = config_from_json(json.loads(metadata["config"]))
         facts = json.loads(metadata["facts"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged or not weights of this project ({error}); restore it or train again.") from None
-    return config, {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}, facts
+        raise UserError(
+            f"{path} is damaged or not weights of this project ({error}); restore it or train again."
+        ) from None
+    return (
+        config,
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()},
+        facts,
+    )
 
 
 def load_model(path: Path) -> tuple[CephModel, Config, dict]:

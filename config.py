@@ -1,7 +1,7 @@
 """Every setting of a model and its training, and the names of landmarks and stages.
 
-A `Config` travels with the weights: `build_model(config)` and the reading side need nothing else. Paths, the device and the
-number of workers are arguments of a run, not settings of a model, and are not here.
+A `Config` travels with the weights: `build_model(config)` and the reading side need nothing else. Paths, the device
+and the number of workers are arguments of a run, not settings of a model, and are not here.
 """
 
 import argparse
@@ -66,7 +66,9 @@ DEFAULT_CACHE = "cache"
 
 
 class UserError(Exception):
-    """A mistake the user can mend. Its text is one sentence that names the thing and the mend; commands print it alone."""
+    """A mistake the user can mend. Its text is one sentence that names the thing and the mend; commands print it
+    alone.
+    """
 
 
 def setting(default, help: str, choices: tuple = (), low: float | None = None, high: float | None = None):
@@ -76,7 +78,9 @@ def setting(default, help: str, choices: tuple = (), low: float | None = None, h
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model of the registry: what it puts out, where it comes from, and the settings that differ from `Config`'s own."""
+    """A model of the registry: what it puts out, where it comes from, and the settings that differ from
+    `Config`'s own.
+    """
 
     outputs: tuple[str, ...]  # of "coordinates", "heatmaps", "stage"
     summary: str
@@ -90,7 +94,9 @@ CLASSIFIER = PLATEAU | {"image_size": (224, 224), "batch_size": 32, "learning_ra
 RECIPES = {
     "cephnet": Recipe(("coordinates", "stage"), "plain CNN with two heads (#3)", TWO_HEADS),
     "resnet18": Recipe(
-        ("coordinates", "stage"), "ResNet-18 with two heads, frozen for 20 epochs (#11-17)", TWO_HEADS | {"freeze_epochs": 20}
+        ("coordinates", "stage"),
+        "ResNet-18 with two heads, frozen for 20 epochs (#11-17)",
+        TWO_HEADS | {"freeze_epochs": 20},
     ),
     "resnet50": Recipe(
         ("coordinates", "stage"),
@@ -122,26 +128,38 @@ NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts")  # facts of the traini
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of one model and its training, with units and ranges. Immutable; `dataclasses.replace` makes variants."""
+    """All settings of one model and its training, with units and ranges. Immutable; `dataclasses.replace` makes
+    variants.
+    """
 
     model: str = setting("landmarks", "which model to build", tuple(RECIPES))
-    image_size: tuple[int, int] = setting((640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32)
+    image_size: tuple[int, int] = setting(
+        (640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32
+    )
     pretrained: bool = setting(True, "start ResNet backbones from ImageNet weights (downloaded once by torchvision)")
-    widths: tuple[int, ...] = setting((24, 48, 96, 128, 160, 192), "channels of `landmarks` at strides 2, 4, 8 ...", low=16)
+    widths: tuple[int, ...] = setting(
+        (24, 48, 96, 128, 160, 192), "channels of `landmarks` at strides 2, 4, 8 ...", low=16
+    )
     blocks: int = setting(2, "residual blocks per stage of `landmarks` on its way down", low=1)
     decoder_blocks: int = setting(1, "and on its way up", low=1)
     dropout: float = setting(0.0, "dropout before the last layer, 0-1", low=0, high=0.95)
     heatmap_sigma: float = setting(1.5, "standard deviation of target heatmaps, cells", low=0.3)
     decode_radius: int = setting(3, "soft-argmax window around the peak, cells on each side", low=0)
-    annotator_mix: float = setting(0.25, "train on a random point between the annotators, this far off each, 0-0.5 (0: the mean)", low=0, high=0.5)
-    augmentation: str = setting("standard", "how strongly training films are varied", ("none", "light", "standard", "strong"))
+    annotator_mix: float = setting(
+        0.25, "train on a random point between the annotators, this far off each, 0-0.5 (0: the mean)", low=0, high=0.5
+    )
+    augmentation: str = setting(
+        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong")
+    )
 
     loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral"))
     focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
     patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
-    bag_top: float = setting(0.0, "share of the picture's height that cvm_mil skips from the top (0.4 for whole films)", low=0, high=0.9)
+    bag_top: float = setting(
+        0.0, "share of the picture's height that cvm_mil skips from the top (0.4 for whole films)", low=0, high=0.9
+    )
 
     epochs: int = setting(60, "passes over the training films", low=1)
     batch_size: int = setting(6, "films per optimiser step, over all processes and accumulated pieces", low=1)
@@ -150,11 +168,17 @@ class Config:
     weight_decay: float = setting(0.01, "AdamW's weight decay", low=0)
     schedule: str = setting("cosine", "learning rate after the warm-up", ("plateau", "cosine", "constant"))
     warmup_epochs: float = setting(1.0, "epochs of linear warm-up", low=0)
-    plateau_patience: int = setting(5, "epochs without a better score before the plateau schedule lowers the rate", low=0)
+    plateau_patience: int = setting(
+        5, "epochs without a better score before the plateau schedule lowers the rate", low=0
+    )
     plateau_factor: float = setting(0.1, "how far it lowers the rate", low=0, high=1)
     patience: int = setting(30, "epochs without a better score before training stops (0: never)", low=0)
-    freeze_epochs: int = setting(0, "epochs with a frozen backbone, if it came with weights; then unfreeze at a tenth of the rate", low=0)
-    ema_decay: float = setting(0.998, "decay of the moving average of the weights, per step (0: off)", low=0, high=0.99999)
+    freeze_epochs: int = setting(
+        0, "epochs with a frozen backbone, if it came with weights; then unfreeze at a tenth of the rate", low=0
+    )
+    ema_decay: float = setting(
+        0.998, "decay of the moving average of the weights, per step (0: off)", low=0, high=0.99999
+    )
     gradient_clip: float = setting(1.0, "largest gradient norm (0: no limit)", low=0)
     precision: str = setting("auto", "arithmetic of training", ("auto", "float32", "bf16", "fp16"))
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
@@ -217,7 +241,9 @@ def config_from_json(content: dict) -> Config:
     known = {each.name for each in dataclasses.fields(Config)}
     unknown = sorted(set(content) - known)
     if unknown:
-        raise UserError(f"These weights have settings unknown to this version ({', '.join(unknown)}); update the project.")
+        raise UserError(
+            f"These weights have settings unknown to this version ({', '.join(unknown)}); update the project."
+        )
     return Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
 
@@ -246,7 +272,7 @@ def config_from_flags(arguments: argparse.Namespace) -> Config:
 
 
 def parse_image_size(text: str) -> tuple[int, int]:
-    """"640x512" to (640, 512), "512" to (512, 512)."""
+    """ "640x512" to (640, 512), "512" to (512, 512)."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdigit() for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 640x512")
@@ -254,7 +280,7 @@ def parse_image_size(text: str) -> tuple[int, int]:
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
-    """"24,48" to (24, 48)."""
+    """ "24,48" to (24, 48)."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

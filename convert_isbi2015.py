@@ -1,7 +1,8 @@
 """Brings the ISBI 2015 challenge's own files into Aariz's layout: `python convert_isbi2015.py SRC OUT`.
 
-SRC holds the challenge's folders RawImage (TrainingData, Test1Data, Test2Data) and AnnotationsByMD (400_senior, 400_junior). OUT
-gets train (films 1-150) and test (Test1, 151-300); Test2 (301-400) becomes the test split of a data set beside it, OUT_test2.
+SRC holds the challenge's folders RawImage (TrainingData, Test1Data, Test2Data) and AnnotationsByMD (400_senior,
+400_junior). OUT gets train (films 1-150) and test (Test1, 151-300); Test2 (301-400) becomes the test split of a data
+set beside it, OUT_test2.
 """
 
 import argparse
@@ -78,7 +79,9 @@ def make_dataset(source: Path, target: Path, parts: dict[str, tuple[str, int, in
 
 def find_picture(folder: Path, film_id: str) -> Path:
     """A film's picture, bitmap or other."""
-    matches = sorted(path for path in folder.glob(f"{film_id}.*") if path.suffix.lower() in (".bmp", ".png", ".jpg", ".tif"))
+    matches = sorted(
+        path for path in folder.glob(f"{film_id}.*") if path.suffix.lower() in (".bmp", ".png", ".jpg", ".tif")
+    )
     if not matches:
         raise UserError(f"{folder} has no film {film_id}; unpack the challenge's archive again.")
     return matches[0]
@@ -92,7 +95,9 @@ def write_film(split_folder: Path, picture: Path, film_id: str, source: Path) ->
     for annotator, folder_name in zip(ANNOTATORS, ("400_senior", "400_junior"), strict=True):
         folder = find_folder(source, "AnnotationsByMD", folder_name) or find_folder(source, folder_name)
         if folder is None:
-            raise UserError(f"{source} has no folder AnnotationsByMD/{folder_name}; unpack the challenge's archive there.")
+            raise UserError(
+                f"{source} has no folder AnnotationsByMD/{folder_name}; unpack the challenge's archive there."
+            )
         points_px = read_challenge_points(folder / f"{film_id}.txt")
         labels = split_folder / "Annotations" / "Cephalometric Landmarks" / annotator
         write_landmarks(labels / f"{film_id}.json", film_id, points_px, dataset_name="ISBI 2015")
@@ -111,7 +116,9 @@ def read_challenge_points(path: Path) -> np.ndarray:
             x, y = line.strip().split(",")
             points_px[LANDMARK_INDEX[symbol]] = float(x), float(y)
     except ValueError:
-        raise UserError(f"{path} has no {len(CHALLENGE_ORDER)} lines of x,y; unpack the challenge's archive again.") from None
+        raise UserError(
+            f"{path} has no {len(CHALLENGE_ORDER)} lines of x,y; unpack the challenge's archive again."
+        ) from None
     return points_px
 
 

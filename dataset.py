@@ -1,7 +1,8 @@
-"""Films as tensors: the Dataset, the order of an epoch and the loaders. `python dataset.py --check DIR` audits a data set.
+"""Films as tensors: the Dataset, the order of an epoch and the loaders. `python dataset.py --check DIR` audits a
+data set.
 
-Nothing here keeps a random state: the order of films follows from (seed, epoch), every draw on a film from (seed, epoch,
-film). So the number of workers and an interruption change nothing.
+Nothing here keeps a random state: the order of films follows from (seed, epoch), every draw on a film from (seed,
+epoch, film). So the number of workers and an interruption change nothing.
 """
 
 import argparse
@@ -53,7 +54,12 @@ class FilmDataset(Dataset):
         points = torch.from_numpy(np.ascontiguousarray(points_net)).float()
         points[~inside_frame(points, image.shape)] = torch.nan
         stage = -1 if film.stage is None else film.stage - 1
-        return {"image": torch.from_numpy(image), "points_net": points, "stage": torch.tensor(stage), "index": torch.tensor(index)}
+        return {
+            "image": torch.from_numpy(image),
+            "points_net": points,
+            "stage": torch.tensor(stage),
+            "index": torch.tensor(index),
+        }
 
     def target_px(self, film: Film, draw: tuple[int, int, str]) -> np.ndarray:
         """(29, 2) what to learn or to be judged by: in training a point between both annotators, else their mean."""
@@ -71,7 +77,8 @@ class FilmDataset(Dataset):
 
 
 def mix_annotators(annotators_px: np.ndarray, margin: float, draw: tuple[int, int, str]) -> np.ndarray:
-    """(2, 29, 2) to (29, 2): per point a random place on the line between the annotators, `margin` to 1 - `margin` along it.
+    """(2, 29, 2) to (29, 2): per point a random place on the line between the annotators, `margin` to 1 - `margin`
+    along it.
 
     The truth is as uncertain as they disagree, and the network should not learn one of its samples by heart
     (Wyatt and Voiculescu, arXiv 2410.04445). A margin of 0 means no mixing: the mean.
@@ -107,18 +114,23 @@ def describe_data(config: Config, films: list[Film]) -> Config:
         landmarks = tuple(symbol for symbol, there in zip(SYMBOLS, known.any(axis=0), strict=True) if there)
         taught_by = tuple("expert" if expert[:, LANDMARK_INDEX[symbol]].any() else "reader" for symbol in landmarks)
         if not landmarks:
-            raise UserError(f"These films have no landmarks, which {config.model} learns; choose a cvm_ model or other data.")
+            raise UserError(
+                f"These films have no landmarks, which {config.model} learns; choose a cvm_ model or other data."
+            )
     counts = tuple(sum(film.stage == stage + 1 for film in films) for stage in range(STAGE_COUNT))
     if config.outputs == ("stage",) and not any(counts):
-        raise UserError(f"These films have no CVM stages, which {config.model} learns; choose another model or other data.")
+        raise UserError(
+            f"These films have no CVM stages, which {config.model} learns; choose another model or other data."
+        )
     return replace(config, landmarks=landmarks, taught_by=taught_by, stage_counts=counts)
 
 
 class EpochPlan:
     """Which films make which batch of an epoch, for one process of several; a DataLoader's batch sampler.
 
-    A batch of `config.batch_size` films is shared between processes and cut into `config.accumulate` pieces. All batches of
-    an epoch are nearly equal in size, so none is left with a single film. `start` sets the epoch and the first step.
+    A batch of `config.batch_size` films is shared between processes and cut into `config.accumulate` pieces. All
+    batches of an epoch are nearly equal in size, so none is left with a single film. `start` sets the epoch and the
+    first step.
     """
 
     def __init__(self, count: int, config: Config, rank: int = 0, world: int = 1):
@@ -127,7 +139,8 @@ class EpochPlan:
         smallest, shares = count // self.steps, world * config.accumulate
         if smallest < shares:
             raise UserError(
-                f"A batch of {smallest} films cannot be cut into {shares} shares; raise --batch-size or lower --accumulate."
+                f"A batch of {smallest} films cannot be cut into {shares} shares; raise --batch-size or lower "
+                "--accumulate."
             )
         self.start(1)
 

@@ -121,9 +121,7 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     return 0
 
 
-def draw_interval(
-    options: argparse.Namespace, films: list[Film], predictions: list[Prediction]
-) -> list[float] | None:
+def draw_interval(options: argparse.Namespace, films: list[Film], predictions: list[Prediction]) -> list[float] | None:
     """The bootstrap interval of the headline with the user's seed, mm; None without millimetres."""
     errors = measure_errors(films, predictions, options.truth)
     experts_mm = errors.of_experts(errors.mm)

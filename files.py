@@ -1,5 +1,6 @@
 """Writing and reading small files: whole or not at all, and one clear sentence when a file cannot be read."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,15 +11,22 @@ from config import UserError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes `data` under a temporary name, then replaces: neither a reader nor a crash ever sees half a file."""
+    """Writes `data` under a temporary name, then replaces: neither a reader nor a crash ever sees half a file.
+
+    Raises:
+        UserError: the place cannot be written to, or the disk is full.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); check the disk and its permissions.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

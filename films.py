@@ -11,7 +11,8 @@ from annotations import LandmarkLabels, MachineRecord, read_landmarks, read_mach
 from config import ANNOTATORS, LANDMARK_COUNT, LANDMARK_INDEX, UserError
 from images import IMAGE_SUFFIXES
 
-# Aariz holds two points whose annotators are 137 and 145 mm apart; honest readings of one point are never this far apart.
+# Aariz holds two points whose annotators are 137 and 145 mm apart; honest readings of one point are never this far
+# apart.
 IMPOSSIBLE_DISAGREEMENT_MM = 30.0
 # For films without a pixel size: the same as a share of the distance from sella to nasion (about 70 mm).
 IMPOSSIBLE_DISAGREEMENT_SN = IMPOSSIBLE_DISAGREEMENT_MM / 70.0
@@ -32,7 +33,8 @@ class Film:
     machine: str | None
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:
-        """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or "junior".
+        """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or
+        "junior".
 
         A point that only one of them gave counts for the mean as it is.
         """
@@ -135,7 +137,9 @@ def inspect_split(root: Path, split: str) -> Iterator[tuple[Film | None, list[Pr
 
 
 def group_by_id(paths: Iterator[Path]) -> dict[str, list[Path]]:
-    """Files by their name without ending, sorted: the order in which a folder lists its files differs between machines."""
+    """Files by their name without ending, sorted: the order in which a folder lists its files differs between
+    machines.
+    """
     groups = {}
     for path in sorted(paths, key=lambda path: (path.stem, path.suffix)):
         if not path.name.startswith("."):
@@ -144,7 +148,11 @@ def group_by_id(paths: Iterator[Path]) -> dict[str, list[Path]]:
 
 
 def inspect_film(
-    film_id: str, split: str, pictures: list[Path], labels: dict[str, dict[str, list[Path]]], machine: MachineRecord | None
+    film_id: str,
+    split: str,
+    pictures: list[Path],
+    labels: dict[str, dict[str, list[Path]]],
+    machine: MachineRecord | None,
 ) -> tuple[Film | None, list[Problem]]:
     """Reads one film's labels; the pictures themselves are not opened."""
     problems = []
@@ -155,7 +163,9 @@ def inspect_film(
     for name, files in labels.items():
         try:
             if film_id not in files:
-                raise UserError(f"{pictures[0]} has no label in {name}; restore the file {film_id}.json or remove the film.")
+                raise UserError(
+                    f"{pictures[0]} has no label in {name}; restore the file {film_id}.json or remove the film."
+                )
             read[name] = (read_stage if name == "CVM Stages" else read_landmarks)(files[film_id][0], film_id)
         except UserError as error:
             problems.append(Problem("error", film_id, str(error)))

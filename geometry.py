@@ -1,7 +1,9 @@
-"""The only place that scales coordinates: one invertible letterbox, heatmap targets, sub-pixel decoding, pixels to millimetres.
+"""The only place that scales coordinates: one invertible letterbox, heatmap targets, sub-pixel decoding, pixels to
+millimetres.
 
-A point is `(x, y)`, float, with pixel centres at whole numbers. Three spaces: `_px` pixels of the original film, `_net` pixels
-of the letterboxed image a network sees, `_cells` cells of its heatmaps (cell i covers net pixels i*stride to (i+1)*stride - 1).
+A point is `(x, y)`, float, with pixel centres at whole numbers. Three spaces: `_px` pixels of the original film,
+`_net` pixels of the letterboxed image a network sees, `_cells` cells of its heatmaps (cell i covers net pixels
+i*stride to (i+1)*stride - 1).
 """
 
 from dataclasses import dataclass
@@ -13,10 +15,11 @@ import torch
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Fits a film of `source_size` into `target_size` (both width, height) with its aspect kept and dark bars around it.
+    """Fits a film of `source_size` into `target_size` (both width, height) with its aspect kept and dark bars around
+    it.
 
-    The scaled film has a whole number of pixels, so the scales of x and y may differ by under half a pixel over the whole film;
-    points use these exact scales, not the nominal one.
+    The scaled film has a whole number of pixels, so the scales of x and y may differ by under half a pixel over the
+    whole film; points use these exact scales, not the nominal one.
     """
 
     source_size: tuple[int, int]
@@ -108,18 +111,21 @@ def spatial_softmax(heatmap_logits: torch.Tensor) -> torch.Tensor:
     return torch.softmax(heatmap_logits.float().flatten(2), dim=-1).view_as(heatmap_logits)
 
 
-def decode_heatmaps(heatmap_logits: torch.Tensor, radius_cells: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def decode_heatmaps(
+    heatmap_logits: torch.Tensor, radius_cells: int = 3
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sub-cell points by a soft-argmax in a window around each map's hottest cell.
 
-    A soft-argmax over the whole map is drawn to the middle by the background's mass; the window keeps it local. Where the
-    window is cut by the border, the point is as near to it as its weights say, never outside the map.
+    A soft-argmax over the whole map is drawn to the middle by the background's mass; the window keeps it local.
+    Where the window is cut by the border, the point is as near to it as its weights say, never outside the map.
 
     Args:
         heatmap_logits: (B, K, h, w).
         radius_cells: the window reaches this far on each side of the peak.
     Returns:
-        points_cells (B, K, 2); confidence (B, K), the window's share of the map's mass, 0 to 1; spread_cells (B, K), the
-        expected distance of the map's mass from the point (McCouat and Voiculescu, CVPR 2022: expected radial error).
+        points_cells (B, K, 2); confidence (B, K), the window's share of the map's mass, 0 to 1; spread_cells (B, K),
+        the expected distance of the map's mass from the point (McCouat and Voiculescu, CVPR 2022: expected radial
+        error).
     """
     batch, count, height, width = heatmap_logits.shape
     probabilities = spatial_softmax(heatmap_logits)

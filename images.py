@@ -18,8 +18,8 @@ DEEP_FILM_PERCENTILES = (0.1, 99.9)
 def read_film(path: Path) -> np.ndarray:
     """Reads a film as (height, width) uint8.
 
-    8-bit films keep their values; deeper ones are stretched between two percentiles. Colour becomes luminance, transparency
-    lies over black, and an EXIF orientation is applied.
+    8-bit films keep their values; deeper ones are stretched between two percentiles. Colour becomes luminance,
+    transparency lies over black, and an EXIF orientation is applied.
 
     Raises:
         UserError: the file is missing or is no readable picture.
@@ -86,7 +86,9 @@ def decode_dicom(data: bytes, name: Path | str) -> np.ndarray:
 
 
 def dicom_pixel_size_mm(data: bytes, name: Path | str) -> float | None:
-    """Pixel size at the detector of a DICOM file, mm, or None where it states none or differs between rows and columns."""
+    """Pixel size at the detector of a DICOM file, mm, or None where it states none or differs between rows and
+    columns.
+    """
     dataset = read_dicom(data, name)
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     if not spacing or abs(float(spacing[0]) - float(spacing[1])) > 1e-3 * float(spacing[0]):

@@ -1,4 +1,6 @@
-"""One `Predictor` that training's validation, evaluate, predict and the demo share: a film in, its points and stage out."""
+"""One `Predictor` that training's validation, evaluate, predict and the demo share: a film in, its points and
+stage out.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +37,9 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model on a device. Arithmetic is float32, whatever training used (cards may round convolutions to TF32)."""
+    """A trained model on a device. Arithmetic is float32, whatever training used (cards may round convolutions to
+    TF32).
+    """
 
     def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
         self.model = model.to(device=device, memory_format=torch.channels_last).eval()
@@ -60,7 +64,9 @@ class Predictor:
         image = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         return self.decode(self.outputs(image), [letterbox])[0]
 
-    def predict_films(self, dataset: FilmDataset, workers: int = 0, quiet: bool = False) -> tuple[list[Prediction], dict[str, float]]:
+    def predict_films(
+        self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
+    ) -> tuple[list[Prediction], dict[str, float]]:
         """Reads all films of a data set, and gives the mean of each loss term over them."""
         assert not dataset.training, "films must not be varied while they are judged"
         predictions, sums = [], {}
@@ -92,7 +98,9 @@ class Predictor:
             stages = (probabilities.argmax(axis=1) + 1).tolist()
         return [
             self.make_prediction(letterbox, *row)
-            for letterbox, *row in zip(letterboxes, points_net, confidence, spread_net, stages, probabilities, strict=True)
+            for letterbox, *row in zip(
+                letterboxes, points_net, confidence, spread_net, stages, probabilities, strict=True
+            )
         ]
 
     def decode_points(self, outputs: dict[str, torch.Tensor], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +126,9 @@ class Predictor:
         radius95_px = np.full(LANDMARK_COUNT, np.nan)
         if self.calibration is not None:
             radius95_px = letterbox.length_to_px(self.calibration.radii_net(letterbox.length_to_net(spread_px)))
-        return Prediction(letterbox.source_size, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities)
+        return Prediction(
+            letterbox.source_size, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities
+        )
 
 
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -144,7 +154,9 @@ def pick_device(name: str) -> torch.device:
         UserError: CUDA is asked for and not there.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda was asked for, but this PyTorch sees no CUDA card; use --device cpu or see README.md.")
+        raise UserError(
+            "--device cuda was asked for, but this PyTorch sees no CUDA card; use --device cpu or see README.md."
+        )
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 

@@ -13,7 +13,9 @@ from geometry import gaussian_heatmaps, net_to_cells
 COORDINATE_BETA = 0.02
 
 
-def film_losses(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor], config: Config) -> dict[str, torch.Tensor]:
+def film_losses(
+    outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor], config: Config
+) -> dict[str, torch.Tensor]:
     """The terms of the loss for each film of a batch.
 
     Args:
@@ -37,8 +39,8 @@ def film_losses(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
 def heatmap_loss(heatmap_logits: torch.Tensor, points_net: torch.Tensor, config: Config) -> torch.Tensor:
     """Cross-entropy between each map's softmax and the Gaussian around its point; (B, K, h, w), (B, K, 2) to (B,).
 
-    Each map is normalised by itself. The mean square over all cells, nearly all of which are empty, is already tiny for maps
-    of zeros, and training from scratch stays there (`benchmarks/log_baseline.py` shows it).
+    Each map is normalised by itself. The mean square over all cells, nearly all of which are empty, is already tiny
+    for maps of zeros, and training from scratch stays there (`benchmarks/log_baseline.py` shows it).
     """
     size = heatmap_logits.shape[-2:]
     stride = config.image_size[0] / size[0]
@@ -51,7 +53,9 @@ def heatmap_loss(heatmap_logits: torch.Tensor, points_net: torch.Tensor, config:
 def coordinate_loss(predicted_net: torch.Tensor, points_net: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
     """Smooth L1 distance in hundredths of the image's height; two (B, K, 2) to (B,)."""
     truth = torch.nan_to_num(points_net)
-    per_axis = functional.smooth_l1_loss(predicted_net / image_size[0], truth / image_size[0], beta=COORDINATE_BETA, reduction="none")
+    per_axis = functional.smooth_l1_loss(
+        predicted_net / image_size[0], truth / image_size[0], beta=COORDINATE_BETA, reduction="none"
+    )
     return mean_over_known(100.0 * per_axis.sum(dim=-1), points_net)
 
 
@@ -78,7 +82,9 @@ def stage_loss(stage_logits: torch.Tensor, stages: torch.Tensor, config: Config)
 
 
 def class_weights(stage_counts: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """(6,) weights of the stages, inverse to how many films of the training split have them, 1 on average over these films."""
+    """(6,) weights of the stages, inverse to how many films of the training split have them, 1 on average over
+    these films.
+    """
     assert len(stage_counts) == STAGE_COUNT and sum(stage_counts) > 0, "describe_data sets the counts before training"
     counts = torch.tensor(stage_counts, dtype=torch.float32, device=like.device)
     present = counts > 0

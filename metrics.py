@@ -1,6 +1,8 @@
-"""Pure functions on NumPy arrays: radial errors and what is read from them, classification figures, bootstrap intervals.
+"""Pure functions on NumPy arrays: radial errors and what is read from them, classification figures, bootstrap
+intervals.
 
-Missing values are NaN: they are skipped and counted, never taken for zero. A success counts when its error is <= the limit.
+Missing values are NaN: they are skipped and counted, never taken for zero. A success counts when its error is <= the
+limit.
 """
 
 from collections.abc import Callable
@@ -52,8 +54,8 @@ def bootstrap_interval(
 def stage_figures(predicted: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> dict:
     """Figures of stages 1-6 (N,) against the truth (N,), with probabilities (N, 6).
 
-    `macro_f1` is the mean over the stages that occur in the truth or in the prediction; `qwk` is Cohen's kappa with quadratic
-    weights, 0 when all predictions are one stage; `mae` is in stages.
+    `macro_f1` is the mean over the stages that occur in the truth or in the prediction; `qwk` is Cohen's kappa with
+    quadratic weights, 0 when all predictions are one stage; `mae` is in stages.
     """
     stages = np.arange(1, STAGE_COUNT + 1)
     apart = np.abs(predicted - truth)
@@ -75,7 +77,9 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) + 1 == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in np.unique(place)]
+    gaps = [
+        abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in np.unique(place)
+    ]
     return float(np.sum(gaps))
 
 

@@ -1,9 +1,9 @@
 """Every model of the project: `build_model(config)` alone makes one.
 
 A model takes films (B, 1, H, W), grey in 0-1, and returns a dict with one or more of
-`points_net` (B, K, 2) landmarks in network pixels; `heatmap_logits` (B, K, h, w), whose softmax over the cells says where the
-landmark is; `stage_logits` (B, 6) for a softmax, or (B, 5) ordinal ones, whose sigmoid says how probably the stage is past
-1, 2, .. 5 (CORAL); `attention` (B, P) of a bag's patches.
+`points_net` (B, K, 2) landmarks in network pixels; `heatmap_logits` (B, K, h, w), whose softmax over the cells says
+where the landmark is; `stage_logits` (B, 6) for a softmax, or (B, 5) ordinal ones, whose sigmoid says how probably
+the stage is past 1, 2, .. 5 (CORAL); `attention` (B, P) of a bag's patches.
 """
 
 import torch
@@ -24,7 +24,7 @@ def build_model(config: Config) -> CephModel:
     return MODELS[config.model](config)
 
 
-# --- heads -----------------------------------------------------------------------------------------------------------------
+# --- heads ------------------------------------------------------------------------------------------------------------
 
 
 class StageHead(nn.Module):
@@ -75,7 +75,7 @@ def pooled(features: torch.Tensor) -> torch.Tensor:
     return features.mean(dim=(2, 3))
 
 
-# --- landmarks and stage from one network (the log's first attempts) ---------------------------------------------------------
+# --- landmarks and stage from one network (the log's first attempts) --------------------------------------------------
 
 
 class CephNet(CephModel):
@@ -102,7 +102,8 @@ class CephNet(CephModel):
 class TwoHeadResNet(CephModel):
     """The log's AdvancedCephNet (#11-23): a ResNet, its map flattened (where things are must survive), two heads.
 
-    The log's head read the whole flattened map, 524,288 numbers at 512 px; a 1x1 convolution to 64 channels comes first here.
+    The log's head read the whole flattened map, 524,288 numbers at 512 px; a 1x1 convolution to 64 channels comes
+    first here.
     """
 
     def __init__(self, config: Config):
@@ -116,10 +117,13 @@ class TwoHeadResNet(CephModel):
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, 1, H, W) in 0-1 to `points_net` and `stage_logits`."""
         features = self.backbone(images)[3]
-        return {"points_net": self.points(self.hidden(self.reduce(features))), "stage_logits": self.stage(pooled(features))}
+        return {
+            "points_net": self.points(self.hidden(self.reduce(features))),
+            "stage_logits": self.stage(pooled(features)),
+        }
 
 
-# --- landmarks as heatmaps -------------------------------------------------------------------------------------------------
+# --- landmarks as heatmaps --------------------------------------------------------------------------------------------
 
 
 class HeatmapModel(CephModel):
@@ -145,7 +149,9 @@ class UNetHeatmapModel(CephModel):
     def __init__(self, config: Config):
         super().__init__(Backbone("resnet50", config.pretrained))
         self.decoder = PyramidDecoder(self.backbone.channels)
-        self.head = nn.Sequential(nn.Dropout2d(config.dropout), nn.Conv2d(PyramidDecoder.WIDTHS[-1], len(config.landmarks), 1))
+        self.head = nn.Sequential(
+            nn.Dropout2d(config.dropout), nn.Conv2d(PyramidDecoder.WIDTHS[-1], len(config.landmarks), 1)
+        )
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, 1, H, W) in 0-1 to `heatmap_logits` (B, K, H / 4, W / 4)."""
@@ -165,7 +171,7 @@ class LandmarkNet(CephModel):
         return {"heatmap_logits": self.head(self.network(film_normalised(images)))}
 
 
-# --- stage alone -------------------------------------------------------------------------------------------------------------
+# --- stage alone ------------------------------------------------------------------------------------------------------
 
 
 class StageResNet(CephModel):
@@ -181,7 +187,9 @@ class StageResNet(CephModel):
 
 
 class StageUNet(CephModel):
-    """The log's last attempt (#46-47): the U-Net with a classifier for its last layer, here on its finest and coarsest maps."""
+    """The log's last attempt (#46-47): the U-Net with a classifier for its last layer, here on its finest and
+    coarsest maps.
+    """
 
     def __init__(self, config: Config):
         super().__init__(Backbone("resnet50", config.pretrained))
@@ -198,7 +206,8 @@ class StageUNet(CephModel):
 class StageBag(CephModel):
     """The log's plan 1 (#51-52): attention over a bag of patches, none of which is labelled (Ilse et al., ICML 2018).
 
-    Patches lie on a half-overlapping grid below the picture's top `bag_top`. Training draws some of them, judging sees all.
+    Patches lie on a half-overlapping grid below the picture's top `bag_top`. Training draws some of them, judging
+    sees all.
     """
 
     def __init__(self, config: Config):

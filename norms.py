@@ -1,6 +1,7 @@
 """Norms of cephalometric measurements: the value, for whom it holds and who published it. No norm is anyone's target.
 
-A norm is a mean with a standard deviation or, where its author gave a range, a range; it is never turned into the other.
+A norm is a mean with a standard deviation or, where its author gave a range, a range; it is never turned into the
+other.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""Cutting films into parts that are alike in machine and stage, with twins (the same picture twice) kept on one side."""
+"""Cutting films into parts that are alike in machine and stage, with twins (the same picture twice) kept on one
+side.
+"""
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,7 +20,9 @@ def split_folds(films: list[Film], folds: int, seed: int) -> list[list[Film]]:
             groups[twin.film_id] = groups[twins[0].film_id]
     kinds = [f"{film.machine} {film.stage}" for film in films]
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    cuts = splitter.split(np.zeros(len(films)), merge_rare_kinds(kinds, folds), [groups[film.film_id] for film in films])
+    cuts = splitter.split(
+        np.zeros(len(films)), merge_rare_kinds(kinds, folds), [groups[film.film_id] for film in films]
+    )
     return [[films[index] for index in held_out] for _, held_out in cuts]
 
 

@@ -25,9 +25,13 @@ ANNOTATOR_ERROR_MM = (0.15, 0.4)
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Writes a synthetic data set in Aariz's layout, to try everything without data.")
+    parser = argparse.ArgumentParser(
+        description="Writes a synthetic data set in Aariz's layout, to try everything without data."
+    )
     parser.add_argument("output", type=Path, metavar="OUT", help="new folder for the data set")
-    parser.add_argument("--films", type=int, default=96, metavar="N", help="films in all splits together (default: %(default)s)")
+    parser.add_argument(
+        "--films", type=int, default=96, metavar="N", help="films in all splits together (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="which films (default: %(default)s)")
     parser.add_argument("--valid", type=int, metavar="N", help="films in valid (default: a sixth)")
     parser.add_argument("--test", type=int, metavar="N", help="films in test (default: a sixth)")
@@ -59,7 +63,9 @@ def split_counts(films: int, valid: int | None, test: int | None) -> dict[str, i
     valid, test = (films // 6 if count is None else count for count in (valid, test))
     counts = dict(zip(SPLITS, (films - valid - test, valid, test), strict=True))
     if films < 1 or min(counts.values()) < 0 or counts["train"] < 1:
-        raise UserError(f"--films {films} with {valid} for valid and {test} for test leaves nothing to train on; raise --films.")
+        raise UserError(
+            f"--films {films} with {valid} for valid and {test} for test leaves nothing to train on; raise --films."
+        )
     return counts
 
 
@@ -80,7 +86,9 @@ def write_dataset(output: Path, counts: dict[str, int], seed: int) -> None:
             for number in range(count):
                 phantom = make_phantom(seed, index, stage=number % STAGE_COUNT + 1)
                 film_id = f"phantom{seed}x{index:05d}"
-                machines[film_id] = write_film(building / split, film_id, phantom, np.random.default_rng([seed, index, 1]))
+                machines[film_id] = write_film(
+                    building / split, film_id, phantom, np.random.default_rng([seed, index, 1])
+                )
                 index += 1
                 bar.update()
     write_machines(building, machines)

@@ -168,9 +168,7 @@ def label_notes(film: Film) -> dict[str, dict]:
     return notes
 
 
-def roi_box_px(
-    landmarks_px: np.ndarray, film_size: tuple[int, int], margin: float = 0.0
-) -> tuple[int, int, int, int]:
+def roi_box_px(landmarks_px: np.ndarray, film_size: tuple[int, int], margin: float = 0.0) -> tuple[int, int, int, int]:
     """The cervical region as left, top, right, bottom in film pixels, the last two exclusive, cut at the film's border.
 
     Args:

@@ -31,7 +31,8 @@ def has_horizon(config: Config) -> bool:
 class Progress:
     """How training stands between epochs: the best score so far, and what the plateau rule and early stopping count.
 
-    As the log's ReduceLROnPlateau: after more than `plateau_patience` epochs without a better score the rate is lowered.
+    As the log's ReduceLROnPlateau: after more than `plateau_patience` epochs without a better score the rate is
+    lowered.
     """
 
     best_score: float | None = None

@@ -1,7 +1,7 @@
 """Predictions against the truth: the one set of figures that training prints each epoch and evaluate prints at the end.
 
-The headline is over points that experts placed; points that readers placed have their own line. A mean is over points, not
-over films. Millimetres are None where no film has a pixel size.
+The headline is over points that experts placed; points that readers placed have their own line. A mean is over
+points, not over films. Millimetres are None where no film has a pixel size.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,9 @@ def score_landmarks(films: list[Film], predictions: list[Prediction], config: Co
     readers = summarise(errors, errors.of_readers) if errors.by_reader.any() else None
     return headline | {
         "truth": truth,
-        "missing": int(np.isnan(errors.px).sum() - sum(np.isnan(film.truth_px(truth)).any(axis=1).sum() for film in films)),
+        "missing": int(
+            np.isnan(errors.px).sum() - sum(np.isnan(film.truth_px(truth)).any(axis=1).sum() for film in films)
+        ),
         "mre_mm_interval95": interval(errors),
         "per_landmark": per_landmark(errors, config),
         "per_machine": per_machine(films, errors),

@@ -1,7 +1,7 @@
 """Makes a `valid` split from a fifth of `train`: `python split_dataset.py [--dataset Aariz] [--dry-run | --undo]`.
 
-Films are drawn alike in machine and stage, twins together. What is to be moved is written down before anything is, so that an
-interruption at any point is mended by the same command, and --undo brings everything back.
+Films are drawn alike in machine and stage, twins together. What is to be moved is written down before anything is,
+so that an interruption at any point is mended by the same command, and --undo brings everything back.
 """
 
 import argparse
@@ -22,8 +22,12 @@ MANIFEST = "split_manifest.json"
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description="Moves a share of the training films into a valid split.")
-    parser.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
-    parser.add_argument("--share", type=float, default=0.2, help="share of train to move, up to 0.5 (default: %(default)s)")
+    parser.add_argument(
+        "--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.2, help="share of train to move, up to 0.5 (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="which films are drawn (default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be moved")
     parser.add_argument("--undo", action="store_true", help="bring the moved films back to train")
@@ -53,7 +57,11 @@ def split(options: argparse.Namespace) -> int:
     if manifest_path.exists():
         manifest = read_json(manifest_path)
         left = sum((root / move["from"]).exists() for move in manifest["moves"])
-        print(f"This data set was split before; {left} files are left to move." if left else "This data set is split already.")
+        print(
+            f"This data set was split before; {left} files are left to move."
+            if left
+            else "This data set is split already."
+        )
         return 0 if options.dry_run else apply_manifest(root, manifest)
     if has_split(root, "valid"):
         raise UserError(f"{root} has a valid split that this command did not make; move its films to train or keep it.")
@@ -125,7 +133,10 @@ def apply_manifest(root: Path, manifest: dict) -> int:
     for move in manifest["moves"]:
         move_file(root / move["from"], root / move["to"])
     mark_films(root, manifest["films"], "Valid")
-    print(f"valid holds {len(manifest['films'])} films now; `python split_dataset.py --dataset {root} --undo` brings them back.")
+    print(
+        f"valid holds {len(manifest['films'])} films now; `python split_dataset.py --dataset {root} --undo` "
+        "brings them back."
+    )
     return 0
 
 
@@ -151,7 +162,9 @@ def undo_split(root: Path) -> int:
 def move_file(source: Path, target: Path) -> None:
     """Moves a file unless it has been moved already."""
     if source.exists() and target.exists():
-        raise UserError(f"{source} and {target} both exist; remove the one that does not belong there, then run this again.")
+        raise UserError(
+            f"{source} and {target} both exist; remove the one that does not belong there, then run this again."
+        )
     if target.exists():
         return
     if not source.exists():

@@ -41,7 +41,9 @@ class Sheet:
         return np.rint(self.to_px(np.asarray(curve_mm, dtype=np.float64)) * 2**SHIFT).astype(np.int32)
 
     def add(self, curve_mm: np.ndarray, reach_mm: float, blur_mm: float, amount: float, draw) -> None:
-        """Adds what `draw(canvas, curve)` paints white, softened; only the part of the sheet near the curve is touched."""
+        """Adds what `draw(canvas, curve)` paints white, softened; only the part of the sheet near the curve is
+        touched.
+        """
         curve = self.fixed(curve_mm)
         reach_px = int(np.ceil((reach_mm + 4 * blur_mm) * self.px_per_mm)) + 2
         low = np.maximum(curve.min(axis=0) // 2**SHIFT - reach_px, 0)
@@ -55,9 +57,13 @@ class Sheet:
 
     def fill(self, curve_mm: np.ndarray, amount: float, blur_mm: float = 0.5) -> None:
         """Adds a filled outline."""
-        self.add(curve_mm, 0.0, blur_mm, amount, lambda canvas, curve: cv2.fillPoly(canvas, [curve], 255, cv2.LINE_AA, SHIFT))
+        self.add(
+            curve_mm, 0.0, blur_mm, amount, lambda canvas, curve: cv2.fillPoly(canvas, [curve], 255, cv2.LINE_AA, SHIFT)
+        )
 
-    def line(self, curve_mm: np.ndarray, width_mm: float, amount: float, blur_mm: float = 0.3, closed: bool = False) -> None:
+    def line(
+        self, curve_mm: np.ndarray, width_mm: float, amount: float, blur_mm: float = 0.3, closed: bool = False
+    ) -> None:
         """Adds a line, as a thin plate of bone seen edge on."""
         thickness = max(1, round(width_mm * self.px_per_mm))
 
@@ -98,7 +104,7 @@ def ellipse(centre: np.ndarray, half: tuple[float, float], start: float = 0, end
     return np.array(centre) + np.stack([half[0] * np.cos(angle), half[1] * np.sin(angle)], axis=1)
 
 
-# --- the head, from back to front of the drawing ------------------------------------------------------------------------------
+# --- the head, from back to front of the drawing ----------------------------------------------------------------------
 
 
 def draw_head(sheet: Sheet, anatomy: Anatomy) -> None:
@@ -118,7 +124,8 @@ def draw_soft_tissue(sheet: Sheet, anatomy: Anatomy) -> None:
     half_length, half_height = anatomy.vault_mm
     centre = vault_centre(anatomy)
     profile = [
-        centre + [half_length * 0.92, -half_height * 0.45], p["N`"] + [3, -18], p["N`"], 0.5 * (p["N`"] + p["Pn"]) + [2, -2],
+        centre + [half_length * 0.92, -half_height * 0.45], p["N`"] + [3, -18], p["N`"],
+        0.5 * (p["N`"] + p["Pn"]) + [2, -2],
         p["Pn"], 0.35 * p["Pn"] + 0.65 * p["Sn"] + [1.5, 4], p["Sn"], 0.5 * (p["Sn"] + p["Ls"]) + [-1.5, 0], p["Ls"],
         0.5 * (p["Ls"] + p["Li"]) + [-5, 0], p["Li"], 0.5 * (p["Li"] + p["Pog`"]) + [-5, -1], p["Pog`"],
         p["Me"] + [9, 8], p["Me"] + [-8, 11],
@@ -160,14 +167,18 @@ def draw_base(sheet: Sheet, anatomy: Anatomy) -> None:
     sheet.line(cup, 1.3, 0.75)
     sheet.line(planum, 1.4, 0.55)
     sheet.line(clivus, 1.5, 0.60)
-    petrous = smooth([p["Po"] + [-14, -7], p["Po"] + [8, -11], back + [-4, 8], p["Ar"] + [-5, 5], p["Po"] + [-16, 14]], closed=True)
+    petrous = smooth(
+        [p["Po"] + [-14, -7], p["Po"] + [8, -11], back + [-4, 8], p["Ar"] + [-5, 5], p["Po"] + [-16, 14]], closed=True
+    )
     sheet.fill(petrous, 0.55, blur_mm=2.0)
     canal = ellipse(p["Po"] + [0, 4.2], (3.8, 4.2))
     sheet.fill(canal, -0.45)
     sheet.line(canal, 1.1, 0.55, closed=True)
     nasal_bone = smooth([p["N"], p["N"] + [6, 9], p["N"] + [11, 20]])
     sheet.line(nasal_bone, 1.8, 0.45)
-    sheet.fill(np.array([p["N"] + [-12, -2], p["N"] + [-9, -15], p["N"] + [-2, -16], p["N"] + [-1, -3]]), -0.12, blur_mm=1.2)
+    sheet.fill(
+        np.array([p["N"] + [-12, -2], p["N"] + [-9, -15], p["N"] + [-2, -16], p["N"] + [-1, -3]]), -0.12, blur_mm=1.2
+    )
 
 
 def draw_midface(sheet: Sheet, anatomy: Anatomy) -> None:
@@ -178,13 +189,17 @@ def draw_midface(sheet: Sheet, anatomy: Anatomy) -> None:
     sheet.line(smooth([p["Or"] + [-2, 1], p["Or"] + [-7, 14], p["Or"] + [-10, 27]]), 1.6, 0.22, blur_mm=0.8)
     sinus = smooth([p["Or"] + [3, 5], p["Or"] + [-22, 4], p["PNS"] + [6, -6], p["A"] + [-10, -10]], closed=True)
     sheet.fill(sinus, -0.22, blur_mm=1.5)
-    floor = smooth([p["ANS"], p["ANS"] * 0.75 + p["PNS"] * 0.25 + [0, 1.5], 0.5 * (p["ANS"] + p["PNS"]) + [0, 1.2], p["PNS"]])
+    floor = smooth(
+        [p["ANS"], p["ANS"] * 0.75 + p["PNS"] * 0.25 + [0, 1.5], 0.5 * (p["ANS"] + p["PNS"]) + [0, 1.2], p["PNS"]]
+    )
     roof = smooth([p["PNS"], 0.5 * (p["ANS"] + p["PNS"]) + [0, 5], p["UIA"] + [-8, 3], p["UIA"] + [-2, 16]])
     sheet.fill(np.vstack([floor, roof]), 0.40, blur_mm=0.6)
     sheet.line(floor, 1.5, 0.60)
     sheet.line(roof, 1.2, 0.30)
     alveolus = p["UIT"] * 0.45 + p["UIA"] * 0.55 + [3.2, 0]
-    front = smooth([p["ANS"], p["ANS"] * 0.35 + p["A"] * 0.65 + [0.4, 0.5], p["A"], 0.5 * (p["A"] + alveolus) + [0.6, 0], alveolus])
+    front = smooth(
+        [p["ANS"], p["ANS"] * 0.35 + p["A"] * 0.65 + [0.4, 0.5], p["A"], 0.5 * (p["A"] + alveolus) + [0.6, 0], alveolus]
+    )
     body = np.vstack([front, [p["UIA"] + [-16, 16], p["UMT"] + [-8, -9], p["PNS"] + [8, 2]]])
     sheet.fill(body, 0.32, blur_mm=0.6)
     sheet.line(front, 1.3, 0.50)
@@ -233,7 +248,14 @@ def incisor(tip: np.ndarray, apex: np.ndarray, width: float) -> np.ndarray:
     along = apex - tip
     length = float(np.linalg.norm(along))
     across = np.array([-along[1], along[0]]) / length
-    shape = ((0.0, 0.06), (0.18, 0.42), (0.38, 0.5), (0.65, 0.36), (0.9, 0.16), (1.0, 0.0))  # way to the apex, half width
+    shape = (
+        (0.0, 0.06),
+        (0.18, 0.42),
+        (0.38, 0.5),
+        (0.65, 0.36),
+        (0.9, 0.16),
+        (1.0, 0.0),
+    )  # way to the apex, half width
     side = [tip + along * way + across * half * width for way, half in shape]
     other = [tip + along * way - across * half * width for way, half in reversed(shape[:-1])]
     return np.array(side + other)
@@ -246,8 +268,10 @@ def cheek_tooth(cusp: np.ndarray, towards_root: int, width: float) -> np.ndarray
     second = cusp - ahead * width * 0.52 + up * 0.9
     return np.array([
         cusp + ahead * width * 0.26 + up * 3.0, cusp, cusp - ahead * width * 0.26 + up * 1.9, second,
-        cusp - ahead * width * 0.74 + up * 3.2, cusp - ahead * width * 0.66 + up * 7.5, cusp - ahead * width * 0.50 + up * 19,
-        cusp - ahead * width * 0.24 + up * 9.5, cusp + ahead * width * 0.02 + up * 19, cusp + ahead * width * 0.20 + up * 7.5,
+        cusp - ahead * width * 0.74 + up * 3.2, cusp - ahead * width * 0.66 + up * 7.5,
+        cusp - ahead * width * 0.50 + up * 19,
+        cusp - ahead * width * 0.24 + up * 9.5, cusp + ahead * width * 0.02 + up * 19,
+        cusp + ahead * width * 0.20 + up * 7.5,
     ])  # fmt: skip
 
 
@@ -276,11 +300,13 @@ def draw_neck(sheet: Sheet, anatomy: Anatomy) -> None:
 
 def lower_border(anterior: np.ndarray, deepest: np.ndarray, posterior: np.ndarray) -> np.ndarray:
     """A lower border through its deepest point, corner to corner."""
-    return smooth([anterior, 0.72 * anterior + 0.28 * posterior + 0.85 * (deepest - 0.5 * (anterior + posterior)), deepest,
-                   0.28 * anterior + 0.72 * posterior + 0.85 * (deepest - 0.5 * (anterior + posterior)), posterior])  # fmt: skip
+    return smooth([anterior, 0.72 * anterior + 0.28 * posterior + 0.85 * (deepest - 0.5 * (anterior + posterior)),
+    deepest,
+                   0.28 * anterior + 0.72 * posterior + 0.85 * (deepest - 0.5 * (anterior + posterior)),
+                   posterior])  # fmt: skip
 
 
-# --- the film -------------------------------------------------------------------------------------------------------------------
+# --- the film ---------------------------------------------------------------------------------------------------------
 
 
 def make_phantom(seed: int, index: int, stage: int | None = None) -> Phantom:

@@ -53,18 +53,30 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run = parser.add_argument_group("this run")
-    run.add_argument("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
-    run.add_argument("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)")
+    run.add_argument(
+        "--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)"
+    )
+    run.add_argument(
+        "--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)"
+    )
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
-    run.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
-    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default: %(default)s)")
-    run.add_argument("--workers", type=int, help="processes that prepare films (default: 0 on a CPU, up to 8 on a card)")
+    run.add_argument(
+        "--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)"
+    )
+    run.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default: %(default)s)"
+    )
+    run.add_argument(
+        "--workers", type=int, help="processes that prepare films (default: 0 on a CPU, up to 8 on a card)"
+    )
     run.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     run.add_argument("--compile", action="store_true", help="compile the model first (faster on cards, slow to start)")
     run.add_argument("--init-from", type=Path, metavar="FILE", help="start the backbone from another model's weights")
     run.add_argument("--folds", type=int, metavar="K", help="cut train into K folds and judge on one instead of valid")
-    run.add_argument("--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)")
+    run.add_argument(
+        "--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)"
+    )
     run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
@@ -113,7 +125,9 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
     if options.no_valid and options.folds:
         raise UserError("--no-valid and --folds exclude each other; choose one.")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
-        raise UserError(f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1.")
+        raise UserError(
+            f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
+        )
     if options.no_valid and config.schedule == "plateau":
         raise UserError("--no-valid leaves the plateau schedule nothing to watch; add --schedule cosine.")
     if options.workers is not None and options.workers < 0:
@@ -133,7 +147,8 @@ def warn_of_idle_card(device: torch.device) -> None:
         answers = False
     if answers and not torch.cuda.is_available():
         print(
-            "Warning: an NVIDIA card answers, but this PyTorch was built without CUDA or cannot reach it, so the CPU trains. "
+            "Warning: an NVIDIA card answers, but this PyTorch was built without CUDA or cannot reach it, so "
+            "the CPU trains. "
             "README.md says how to install PyTorch for the card.",
             file=sys.stderr,
         )
@@ -162,7 +177,8 @@ def choose_films(options: argparse.Namespace) -> tuple[list[Film], list[Film] | 
         return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
     if not has_split(options.dataset, "valid"):
         raise UserError(
-            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset {options.dataset}`, "
+            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
+            f"{options.dataset}`, "
             "or use --folds 5 --fold 0, or --no-valid."
         )
     return train_films, scan_split(options.dataset, "valid")
@@ -175,7 +191,9 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
     expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
     stages = any(film.stage is not None for film in held_out)
     if not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
-        raise UserError(f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid.")
+        raise UserError(
+            f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
+        )
 
 
 def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
@@ -195,11 +213,14 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
                 "leave it out, name another --run, or begin again with --restart."
             )
     if state["facts"].get("films") != films_fingerprint(films):
-        raise UserError("This run was begun with other training films; name another --run or begin again with --restart.")
+        raise UserError(
+            "This run was begun with other training films; name another --run or begin again with --restart."
+        )
     changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
     if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
         raise UserError(
-            f"--epochs {changes['epochs']} would change the {config.schedule} schedule that was planned for {config.epochs}; "
+            f"--epochs {changes['epochs']} would change the {config.schedule} schedule that was planned for "
+            f"{config.epochs}; "
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
@@ -259,10 +280,15 @@ def run_trainer(trainer: Trainer, say) -> int:
     """Trains until the end, an interruption or a fault; returns the exit status."""
     config = trainer.config
     if trainer.epoch >= config.epochs or trainer.progress.should_stop(config):
-        say(f"This run is finished ({trainer.epoch} epochs); raise --epochs or --patience to go on, or begin again with --restart.")
+        say(
+            f"This run is finished ({trainer.epoch} epochs); raise --epochs or --patience to go on, or begin "
+            "again with --restart."
+        )
         return 0
     introduce(trainer, say)
-    previous = {number: signal.signal(number, lambda *_: request_stop(trainer)) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, lambda *_: request_stop(trainer)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
     except Interrupted:
@@ -273,7 +299,10 @@ def run_trainer(trainer: Trainer, say) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     best = f"epoch {trainer.progress.best_epoch}" if trainer.valid_set is not None else "the last epoch"
-    say(f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; log {trainer.log_path}.")
+    say(
+        f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; "
+        f"log {trainer.log_path}."
+    )
     return 0
 
 
@@ -293,7 +322,10 @@ def introduce(trainer: Trainer, say) -> None:
     note = f", {masked} impossible points left out" if masked else ""
     held_out = "no validation" if trainer.valid_set is None else f"{len(trainer.valid_set)} to validate"
     precision = str(trainer.autocast_dtype).removeprefix("torch.")
-    say(f"{config.model}: {parameter_count(trainer.model) / 1e6:.1f} M parameters{points}, on {trainer.device} in {precision}.")
+    say(
+        f"{config.model}: {parameter_count(trainer.model) / 1e6:.1f} M parameters{points}, on {trainer.device} "
+        f"in {precision}."
+    )
     say(f"{len(films)} films to train on, {held_out}{note}.")
     if trainer.epoch or trainer.step:
         say(f"Going on after epoch {trainer.epoch}" + (f" and {trainer.step} steps." if trainer.step else "."))

@@ -1,7 +1,7 @@
 """The training loop: epochs of optimiser steps, each epoch judged, logged and saved so that it can go on after any end.
 
-No random state is carried: what an epoch and a step draw follows from the seed and their numbers. So a resumed run is, bit for
-bit, the run that was never interrupted.
+No random state is carried: what an epoch and a step draw follows from the seed and their numbers. So a resumed run
+is, bit for bit, the run that was never interrupted.
 """
 
 import time
@@ -75,10 +75,11 @@ class Trainer:
         self.loss_sum, self.seconds = 0.0, 0.0  # of that next epoch so far
         self.stop_requested = False
 
-    # --- the loop ------------------------------------------------------------------------------------------------------------
+    # --- the loop -----------------------------------------------------------------------------------------------------
 
     def fit(self, on_epoch: Callable[[dict, bool], None] = lambda row, best: None) -> None:
-        """Trains to the last epoch or until early stopping; `on_epoch` gets each epoch's row and whether it is the best.
+        """Trains to the last epoch or until early stopping; `on_epoch` gets each epoch's row and whether it is the
+        best.
 
         Raises:
             Interrupted: `stop_requested` was set; the run is saved.
@@ -170,7 +171,7 @@ class Trainer:
         """Whether any process was asked to stop; all must agree, or the others would wait for ever."""
         return self.processes.add([float(self.stop_requested)], self.device)[0] > 0
 
-    # --- the end of an epoch ---------------------------------------------------------------------------------------------------
+    # --- the end of an epoch ------------------------------------------------------------------------------------------
 
     def judged_model(self) -> CephModel:
         """The weights that are judged and kept: the moving average, where there is one."""
@@ -191,7 +192,10 @@ class Trainer:
         is_best = figures is None or self.progress.record(selection_score(figures), self.epoch, self.config)
         seconds = self.seconds + time.perf_counter() - started
         rate = self.optimizer.param_groups[0]["lr"]
-        row = make_row(self.epoch, train_loss, valid_loss, figures) | {"learning_rate": rate, "seconds": round(seconds, 1)}
+        row = make_row(self.epoch, train_loss, valid_loss, figures) | {
+            "learning_rate": rate,
+            "seconds": round(seconds, 1),
+        }
         self.history.append(row)
         self.loss_sum, self.seconds = 0.0, 0.0
         if self.processes.is_main:
@@ -199,7 +203,9 @@ class Trainer:
             on_epoch(row, is_best)
 
     def save_epoch(self, figures: dict | None, is_best: bool) -> None:
-        """Writes the best weights, the log and the checkpoint; the checkpoint last, since it counts the epoch as done."""
+        """Writes the best weights, the log and the checkpoint; the checkpoint last, since it counts the epoch as
+        done.
+        """
         if is_best:
             facts = self.facts | {"epoch": self.epoch, "valid": figures}
             content = {"model": self.judged_model().state_dict(), "config": self.config.to_json(), "facts": facts}
@@ -218,7 +224,7 @@ class Trainer:
         if self.processes.is_main:
             save_checkpoint(self.run / INTERRUPTED_NAME, self.state())
 
-    # --- going on ----------------------------------------------------------------------------------------------------------------
+    # --- going on -----------------------------------------------------------------------------------------------------
 
     def state(self) -> dict:
         """Everything that a resumed run needs, in plain types and tensors."""
@@ -268,7 +274,9 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 
 def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """The moving average of the weights, batch statistics included; it forgets faster at first, when they still move far."""
+    """The moving average of the weights, batch statistics included; it forgets faster at first, when they still
+    move far.
+    """
     if not decay:
         return None
 
@@ -314,7 +322,8 @@ def describe_row(row: dict, epochs: int, is_best: bool) -> str:
         parts.append("SDR " + "/".join(f"{row[f'sdr_{limit}']:.1f}" for limit in ("2.0", "2.5", "3.0", "4.0")) + " %")
     if row["cvm_accuracy"] is not None:
         parts.append(
-            f"CVM acc {row['cvm_accuracy']:.3f} F1 {row['cvm_macro_f1']:.3f} kappa {row['cvm_qwk']:.3f} MAE {row['cvm_mae']:.3f}"
+            f"CVM acc {row['cvm_accuracy']:.3f} F1 {row['cvm_macro_f1']:.3f} kappa {row['cvm_qwk']:.3f} MAE "
+            f"{row['cvm_mae']:.3f}"
         )
     parts.append(f"lr {row['learning_rate']:.1e}")
     return "  ".join([*parts, f"{row['seconds']:.0f} s", "best"][: None if is_best else -1])

@@ -17,7 +17,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1):
         super().__init__()
         self.first = convolution(channels_in, channels_out, stride)
-        self.second = nn.Sequential(nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False), nn.BatchNorm2d(channels_out))
+        self.second = nn.Sequential(
+            nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False), nn.BatchNorm2d(channels_out)
+        )
         self.shortcut = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             layer = nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False)
@@ -61,7 +63,8 @@ class UNet(nn.Module):
             for level, (before, width) in enumerate(zip(inputs, widths, strict=True))
         )
         self.up = nn.ModuleList(
-            UpStep(widths[level + 1], widths[level], widths[level], decoder_blocks) for level in reversed(range(len(widths) - 1))
+            UpStep(widths[level + 1], widths[level], widths[level], decoder_blocks)
+            for level in reversed(range(len(widths) - 1))
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -82,12 +85,16 @@ class PyramidDecoder(nn.Module):
 
     def __init__(self, channels: tuple[int, ...]):
         super().__init__()
-        self.entry = nn.Sequential(nn.Conv2d(channels[3], 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(inplace=True))
+        self.entry = nn.Sequential(
+            nn.Conv2d(channels[3], 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(inplace=True)
+        )
         self.laterals = nn.ModuleList(
             nn.Conv2d(channels[2 - level], width, 1, bias=False) for level, width in enumerate(self.WIDTHS)
         )
         inputs = (256, *self.WIDTHS[:-1])
-        self.steps = nn.ModuleList(UpStep(before, width, width) for before, width in zip(inputs, self.WIDTHS, strict=True))
+        self.steps = nn.ModuleList(
+            UpStep(before, width, width) for before, width in zip(inputs, self.WIDTHS, strict=True)
+        )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Four maps (B, channels[i], h_i, w_i), fine to coarse, to (B, 64, h_0, w_0)."""

@@ -84,9 +84,7 @@ def thick(width_px: float) -> int:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-def write(
-    canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, colour: tuple = TEXT_COLOUR
-) -> None:
+def write(canvas: np.ndarray, text: str, x_px: float, y_px: float, size: float, colour: tuple = TEXT_COLOUR) -> None:
     """Text with a dark edge, readable on bone and on air. OpenCV's letters are ASCII only."""
     text = text.encode("ascii", "replace").decode()
     place = (round(x_px), round(y_px))
@@ -146,9 +144,7 @@ def overlap(box: np.ndarray, others: np.ndarray) -> float:
     return float(np.maximum(sides, 0).prod(axis=1).sum())
 
 
-def legend_lines(
-    title: str, predicted_px: np.ndarray, has_truth: bool, numbers: bool
-) -> list[tuple[str, tuple]]:
+def legend_lines(title: str, predicted_px: np.ndarray, has_truth: bool, numbers: bool) -> list[tuple[str, tuple]]:
     """What stands in the upper left corner, each line with its colour."""
     lines = [(title, TEXT_COLOUR)] if title else []
     if has_truth:

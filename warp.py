@@ -20,12 +20,16 @@ class SmoothWarp:
     displacement_px: np.ndarray  # (H, W, 2) float32
 
     @staticmethod
-    def draw(size: tuple[int, int], spacing_px: float, deviation_px: float, generator: np.random.Generator) -> "SmoothWarp":
+    def draw(
+        size: tuple[int, int], spacing_px: float, deviation_px: float, generator: np.random.Generator
+    ) -> "SmoothWarp":
         """A random warp of a `(height, width)` image: normal displacements on a coarse grid, joined by cubic curves."""
         height, width = size
         grid = (int(np.ceil(height / spacing_px)) + 2, int(np.ceil(width / spacing_px)) + 2, 2)
         coarse = generator.normal(0.0, deviation_px, grid).astype(np.float32)
-        smooth = cv2.GaussianBlur(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), spacing_px / 4)
+        smooth = cv2.GaussianBlur(
+            cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), spacing_px / 4
+        )
         steepest = max(np.abs(np.gradient(smooth, axis=axis)).sum(axis=-1).max() for axis in (0, 1))
         return SmoothWarp(smooth * min(1.0, STEEPEST / max(float(steepest), 1e-9)))
 

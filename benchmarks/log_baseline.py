@@ -1,7 +1,7 @@
 """The log's first heatmap training (#37) as it was: square squash, whole-pixel targets, argmax, plain mean square.
 
-`python -m benchmarks.log_baseline --dataset DIR` trains it beside our own targets on the same network and films, and prints what
-becomes of its maps. Kept for comparison only; nothing else uses it.
+`python -m benchmarks.log_baseline --dataset DIR` trains it beside our own targets on the same network and films, and
+prints what becomes of its maps. Kept for comparison only; nothing else uses it.
 """
 
 import argparse
@@ -53,7 +53,9 @@ def normalised_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return -(distribution * torch.log_softmax(maps.flatten(2), dim=-1)).sum(dim=-1).mean()
 
 
-def train_epoch(network, optimizer, data: list, columns: list[int], epoch: int, loss_name: str, device: torch.device) -> float:
+def train_epoch(
+    network, optimizer, data: list, columns: list[int], epoch: int, loss_name: str, device: torch.device
+) -> float:
     """One pass over the films, varied as everywhere else; returns the mean loss."""
     augmenter, dtype = Augmenter("standard"), pick_precision("auto", device)
     losses = []
@@ -93,7 +95,9 @@ def judge(network, data: list, columns: list[int], device: torch.device) -> tupl
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison; returns the exit status."""
-    parser = argparse.ArgumentParser(description="The log's first heatmap training as it was, and with a normalised loss.")
+    parser = argparse.ArgumentParser(
+        description="The log's first heatmap training as it was, and with a normalised loss."
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="data set with train and valid")
     parser.add_argument("--epochs", type=int, default=16, help="passes over train (default: %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -117,7 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
             blank_text = f"{100 * blank:.0f} % blank maps  " if loss_name == "mse" else ""
             mean_mm, _ = mean_and_deviation(errors_mm)
             rate = success_rate(errors_mm, 2.0)
-            print(f"{loss_name:10} epoch {epoch:>3}  loss {loss:.5f}  {blank_text}MRE {mean_mm:.2f} mm  SDR2 {rate:.1f} %", flush=True)
+            print(
+                f"{loss_name:10} epoch {epoch:>3}  loss {loss:.5f}  {blank_text}MRE {mean_mm:.2f} mm  SDR2 "
+                f"{rate:.1f} %",
+                flush=True,
+            )
     return 0
 
 

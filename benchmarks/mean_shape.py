@@ -1,7 +1,7 @@
 """The floor of the landmark ladder: every film is given the mean place of each landmark in the training films.
 
-`python -m benchmarks.mean_shape --dataset DIR [--split test]`, or `--shapes FILE` for a table of anatomies in a 256 x 256 stretch
-(columns `SYMBOL_x`, `SYMBOL_y`). A model that does not beat it has learnt nothing of the film.
+`python -m benchmarks.mean_shape --dataset DIR [--split test]`, or `--shapes FILE` for a table of anatomies in a 256
+x 256 stretch (columns `SYMBOL_x`, `SYMBOL_y`). A model that does not beat it has learnt nothing of the film.
 """
 
 import argparse
@@ -41,13 +41,17 @@ def judge_films(dataset: Path, split: str) -> str:
         np.where(film.by_reader, np.nan, radial_error(mean_share * size, film.truth_px())) for film, size in judged
     ])  # fmt: skip
     stretched = np.array([
-        np.where(film.by_reader, np.nan, radial_error(mean_share * 256, film.truth_px() * 256 / size)) for film, size in judged
+        np.where(film.by_reader, np.nan, radial_error(mean_share * 256, film.truth_px() * 256 / size)) for film,
+        size in judged
     ])  # fmt: skip
     errors_mm = errors_px * np.array([film.pixel_size_mm or np.nan for film, _ in judged])[:, None]
     mean_mm, deviation_mm = mean_and_deviation(errors_mm)
     rates = "/".join(f"{rate:.2f}" for rate in success_rates(errors_mm).values())
     px256 = mean_and_deviation(stretched)[0]
-    return f"mean shape on {split}: MRE {mean_mm:.3f} +- {deviation_mm:.3f} mm, SDR {rates} %, {px256:.2f} px of a 256 stretch"
+    return (
+        f"mean shape on {split}: MRE {mean_mm:.3f} +- {deviation_mm:.3f} mm, SDR {rates} %, {px256:.2f} px "
+        "of a 256 stretch"
+    )
 
 
 def judge_shapes(path: Path) -> str:
@@ -57,7 +61,9 @@ def judge_shapes(path: Path) -> str:
     shapes = np.array([[[float(row[f"{symbol}_{axis}"]) for axis in "xy"] for symbol in symbols] for row in rows])
     others = (shapes.sum(axis=0) - shapes) / (len(shapes) - 1)
     px256 = mean_and_deviation(radial_error(others, shapes))[0]
-    return f"mean of the other anatomies: {px256:.2f} px of a 256 stretch ({len(shapes)} anatomies, {len(symbols)} points)"
+    return (
+        f"mean of the other anatomies: {px256:.2f} px of a 256 stretch ({len(shapes)} anatomies, {len(symbols)} points)"
+    )
 
 
 def film_size(film: Film) -> np.ndarray:

@@ -36,7 +36,9 @@ def centroid(film: np.ndarray, near_px: np.ndarray, radius_px: int = 8) -> np.nd
     return np.array([(window * columns).sum(), (window * rows).sum()]) / window.sum() + [left, top]
 
 
-def write_blob_dataset(root: Path, counts: dict[str, int], points: int = LANDMARK_COUNT, stages: bool = True, seed: int = 0) -> Path:
+def write_blob_dataset(
+    root: Path, counts: dict[str, int], points: int = LANDMARK_COUNT, stages: bool = True, seed: int = 0
+) -> Path:
     """Films of 120x96 px whose points are blobs, in Aariz's layout; the first `points` landmarks are annotated."""
     generator = np.random.default_rng(seed)
     machines = {}

@@ -50,15 +50,18 @@ HAND = [
     ("L1-NB", {"B": (100, 90), "LIA": (92, 90), "LIT": np.array([92, 90]) + degrees(20, -90 + 25)}, 25),
     ("L1-NB", {"B": (100, 90), "LIA": (92, 90), "LIT": np.array([92, 90]) + degrees(20, -90 - 5)}, -5),
     ("L1-NB distance", {"B": (100, 90), "LIT": (104, 70)}, 4),
-    ("Interincisal", {"UIT": (90, 60), "UIA": (85, 38), "LIT": (90, 61), "LIA": (85, 83)}, 180 - 2 * np.degrees(np.arctan2(5, 22))),
-    ("Interincisal", {"UIT": (90, 60), "UIA": (93, 38), "LIT": (90, 61), "LIA": (93, 83)}, 180 + 2 * np.degrees(np.arctan2(3, 22))),
+    ("Interincisal", {"UIT": (90, 60), "UIA": (85, 38), "LIT": (90, 61), "LIA": (85, 83)},
+    180 - 2 * np.degrees(np.arctan2(5, 22))),
+    ("Interincisal", {"UIT": (90, 60), "UIA": (93, 38), "LIT": (90, 61), "LIA": (93, 83)},
+    180 + 2 * np.degrees(np.arctan2(3, 22))),
     ("Pog-NB distance", {"B": (100, 90), "Pog": (102.5, 110)}, 2.5),
     ("U1-SN", {"UIA": (85, 40), "UIT": np.array([85, 40]) + degrees(24, 180 - 103)}, 103),
     ("U1-PP", {**FLAT, "UIA": (85, 40), "UIT": np.array([85, 40]) + degrees(24, 180 - 109)}, 109),
     ("IMPA", {"Go": (0, 100), "Me": (70, 100), "LIA": (60, 90), "LIT": np.array([60, 90]) + degrees(20, 180 + 95)}, 95),
     ("FMA", {**FLAT, "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, 25)}, 25),
     ("FMA", {**FLAT, "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, -2)}, -2),
-    ("FMIA", {**FLAT, "Go": (0, 100), "Me": (70, 100), "LIA": (60, 90), "LIT": np.array([60, 90]) + degrees(20, 275)}, 85),
+    ("FMIA", {**FLAT, "Go": (0, 100), "Me": (70, 100), "LIA": (60, 90), "LIT": np.array([60, 90]) + degrees(20,
+    275)}, 85),
     ("MMPA", {**FLAT, "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, 27)}, 27),
     ("SN-PP", {"PNS": (20, 40), "ANS": np.array([20, 40]) + degrees(85, 8)}, 8),
     ("SN-PP", {"PNS": (20, 40), "ANS": np.array([20, 40]) + degrees(85, -4)}, -4),
@@ -69,7 +72,8 @@ HAND = [
     ("A-B plane", {"Pog": (100, 110), "A": (102, 50), "B": (98, 90)}, -np.degrees(np.arctan2(4, 40))),
     ("A-B plane", {"Pog": (100, 110), "A": (98, 50), "B": (102, 90)}, np.degrees(np.arctan2(4, 40))),
     ("Y axis", {**FLAT, "Gn": degrees(120, 59.4)}, 59.4),
-    ("Occlusal cant", {**FLAT, "UMT": (40, 59), "LMT": (40, 61), "UPM": (60, 62), "LPM": (60, 64)}, np.degrees(np.arctan2(3, 20))),
+    ("Occlusal cant", {**FLAT, "UMT": (40, 59), "LMT": (40, 61), "UPM": (60, 62), "LPM": (60, 64)},
+    np.degrees(np.arctan2(3, 20))),
     ("L1-OP", {**OCCLUSAL, "LIA": (80, 80), "LIT": np.array([80, 80]) + degrees(20, -90 + 14.5)}, 14.5),
     ("U1-APog distance", {"A": (100, 50), "Pog": (100, 110), "UIT": (102.7, 70)}, 2.7),
     ("L1-APog distance", {"A": (100, 50), "Pog": (100, 110), "LIT": (99, 70)}, -1),
@@ -84,7 +88,8 @@ HAND = [
     ("Wits", {**OCCLUSAL, "A": (101, 45), "B": (98, 85)}, 3),
     ("Wits", {**OCCLUSAL, "A": (98, 45), "B": (101, 85)}, -3),
     ("Saddle angle", {"Ar": degrees(35, 123)}, 123),
-    ("Articular angle", {"Ar": (-15, 35), "Go": np.array([-15, 35]) + degrees(50, np.degrees(np.arctan2(-35, 15)) + 143)}, 143),
+    ("Articular angle", {"Ar": (-15, 35), "Go": np.array([-15, 35]) + degrees(50, np.degrees(np.arctan2(-35,
+    15)) + 143)}, 143),
     ("Gonial angle", {"Ar": (0, 40), "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, 40)}, 130),
     ("Sum of angles", {"Ar": (0, 40), "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, 40)}, 90 + 180 + 130),
     ("Upper gonial angle", {"Ar": (0, 40), "Go": (0, 100)}, 45),
@@ -99,9 +104,12 @@ HAND = [
     ("Ls-E line", {"Pn": (120, 40), "Pog_soft": (120, 110), "Ls": (116, 70)}, -4),
     ("Li-E line", {"Pn": (120, 40), "Pog_soft": (120, 110), "Li": (121, 80)}, 1),
     ("H angle", {"N_soft": (110, 0), "Pog_soft": (110, 110), "Ls": np.array([110, 110]) + degrees(40, -90 + 12)}, 12),
-    ("Soft convexity", {"N_soft": (110, 0), "Sn": (115, 50), "Pog_soft": (110, 100)}, 180 - 2 * np.degrees(np.arctan2(5, 50))),
-    ("Soft convexity with nose", {"N_soft": (110, 0), "Pn": (130, 50), "Pog_soft": (110, 100)}, 180 - 2 * np.degrees(np.arctan2(20, 50))),
-    ("Z angle", {**FLAT, "Pog_soft": (110, 110), "Ls": np.array([110, 110]) + degrees(40, -80), "Li": np.array([110, 110]) + degrees(25, -75)}, 75),
+    ("Soft convexity", {"N_soft": (110, 0), "Sn": (115, 50), "Pog_soft": (110, 100)},
+    180 - 2 * np.degrees(np.arctan2(5, 50))),
+    ("Soft convexity with nose", {"N_soft": (110, 0), "Pn": (130, 50), "Pog_soft": (110, 100)},
+    180 - 2 * np.degrees(np.arctan2(20, 50))),
+    ("Z angle", {**FLAT, "Pog_soft": (110, 110), "Ls": np.array([110, 110]) + degrees(40, -80), "Li": np.array([110,
+    110]) + degrees(25, -75)}, 75),
     ("MW", {"UIT": (93, 64), "LIT": (90, 60)}, 5),
     ("MW", {"UIT": (87, 64), "LIT": (90, 60)}, -5),
 ]  # fmt: skip
@@ -153,7 +161,9 @@ def test_intervals_follow_the_radii():
     assert wide["high95"] - wide["low95"] == pytest.approx(3 * (narrow["high95"] - narrow["low95"]), rel=0.05)
     # Each axis deviates by 10 / 2.4477 px; N turns both lines, 1000 and 500 px long.
     sigma = 10 / 2.4477
-    tangent = np.hypot(sigma / 500, sigma / 1000) ** 2 + sigma**2 * (1 / 500**2 + 1 / 1000**2 - 2 * np.cos(np.deg2rad(82)) / 5e5)
+    tangent = np.hypot(sigma / 500, sigma / 1000) ** 2 + sigma**2 * (
+        1 / 500**2 + 1 / 1000**2 - 2 * np.cos(np.deg2rad(82)) / 5e5
+    )
     assert narrow["high95"] - narrow["low95"] == pytest.approx(2 * 1.96 * np.degrees(np.sqrt(tangent)), rel=0.05)
     radius95_px[LANDMARK_INDEX["A"]] = np.nan
     partly = measure(points_px, 0.1, radius95_px)

@@ -37,7 +37,9 @@ def test_a_point_outside_its_film_is_an_error(phantoms, capsys):
     path = min((phantoms / SENIOR).iterdir())
     edit(path, lambda content: content["landmarks"][0]["value"].update(x=99999))
     status, out = audit(phantoms, capsys)
-    assert status == 1 and f"Landmark A of the senior annotator lies outside film {phantoms}" in out and path.stem in out
+    assert (
+        status == 1 and f"Landmark A of the senior annotator lies outside film {phantoms}" in out and path.stem in out
+    )
 
 
 def test_a_film_in_two_splits_is_an_error(phantoms, capsys):

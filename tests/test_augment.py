@@ -30,10 +30,10 @@ MOVES = {
     "shear": replace(STILL, shear_degrees=8),
     "flip": replace(STILL, flip=1.0),
     "elastic": replace(STILL, elastic=1.0),
-    "all of standard": replace(
-        LEVELS["standard"], intensity=0, blur=0, noisy=0, cutout=0, polarity=0, artefacts=0
+    "all of standard": replace(LEVELS["standard"], intensity=0, blur=0, noisy=0, cutout=0, polarity=0, artefacts=0),
+    "all of strong": replace(
+        LEVELS["strong"], intensity=0, blur=0, noisy=0, cutout=0, polarity=0, artefacts=0, elastic=1.0
     ),
-    "all of strong": replace(LEVELS["strong"], intensity=0, blur=0, noisy=0, cutout=0, polarity=0, artefacts=0, elastic=1.0),
 }
 SHADES = {
     "brightness": replace(STILL, intensity=1, brightness=0.3),
@@ -87,7 +87,13 @@ def test_points_keep_their_number_order_and_gaps(level):
     points = np.array([[5.0, 5.0], [np.nan, np.nan], [199.0, 239.0], [100.0, 120.0], [5.0, 5.0]])
     for epoch in range(10):
         _, moved = Augmenter(level)(np.full(SIZE, 90, np.uint8), points, (1, epoch, "film"))
-        assert moved.shape == points.shape and np.isnan(moved).any(axis=1).tolist() == [False, True, False, False, False]
+        assert moved.shape == points.shape and np.isnan(moved).any(axis=1).tolist() == [
+            False,
+            True,
+            False,
+            False,
+            False,
+        ]
         assert np.allclose(moved[0], moved[4])
 
 
@@ -167,5 +173,8 @@ def test_the_number_of_workers_changes_nothing(blobs, tmp_path, workers):
     assert len(alone) == len(shared) == 6
     for one, other in zip(alone, shared, strict=True):
         assert all(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) for a, b in zip(one, other, strict=True))
-    by_film = [{int(i): image for images, _, index in half for i, image in zip(index, images, strict=True)} for half in (alone[:3], alone[3:])]
+    by_film = [
+        {int(i): image for images, _, index in half for i, image in zip(index, images, strict=True)}
+        for half in (alone[:3], alone[3:])
+    ]
     assert all(not torch.equal(by_film[0][i], by_film[1][i]) for i in range(8))  # no epoch repeats another

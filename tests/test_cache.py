@@ -61,7 +61,9 @@ def test_a_changed_film_is_made_again(blobs, cache):
     assert cache.build([film], quiet=True) == 0
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"PK" + data[2:40]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"PK" + data[2:40]]
+)
 def test_a_damaged_entry_is_made_again(blobs, cache, damage):
     film = scan_split(blobs, "train")[0]
     expected = cache.load(film)[0]
@@ -72,5 +74,7 @@ def test_a_damaged_entry_is_made_again(blobs, cache, damage):
 
 def test_sizes_and_data_sets_do_not_mix(blobs, tmp_path):
     film = scan_split(blobs, "train")[0]
-    paths = {FilmCache(tmp_path, root, size).path(film) for root in (blobs, blobs.parent) for size in ((64, 48), (48, 64))}
+    paths = {
+        FilmCache(tmp_path, root, size).path(film) for root in (blobs, blobs.parent) for size in ((64, 48), (48, 64))
+    }
     assert len(paths) == 4

@@ -85,7 +85,9 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     assert 0 <= radii["pooled"] <= 1 and len(radii["per_landmark"]) == 29
     film = str(blobs / "test" / "Cephalograms" / "test000.png")
     for pixel_size, key in (([], "radius95_px"), (["--pixel-size", "0.1"], "radius95_mm")):
-        assert predict.main([film, "-o", str(tmp_path / "p"), "--weights", str(out), "--device", "cpu", *pixel_size]) == 0
+        assert (
+            predict.main([film, "-o", str(tmp_path / "p"), "--weights", str(out), "--device", "cpu", *pixel_size]) == 0
+        )
         entry = json.loads((tmp_path / "p" / "predictions.json").read_text())[0]
         assert all(point[key] > 0 for point in entry["landmarks"].values())
         assert all(row["low95"] <= row["high95"] for row in entry["measurements"].values())

@@ -58,7 +58,9 @@ def test_impossible_points_are_not_learnt_but_are_judged(blobs, tmp_path):
 
 def test_points_outside_the_picture_are_masked(blobs, tmp_path):
     for who in ("Senior", "Junior"):
-        edit(blobs / SENIOR.replace("Senior", who) / "train000.json", lambda c: c["landmarks"][0]["value"].update(x=500))
+        edit(
+            blobs / SENIOR.replace("Senior", who) / "train000.json", lambda c: c["landmarks"][0]["value"].update(x=500)
+        )
     assert torch.isnan(make_dataset(blobs, tmp_path, training=False)[(0, 0)]["points_net"][0]).all()
 
 

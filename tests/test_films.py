@@ -89,15 +89,26 @@ BREAKAGES = {
     "broken json": lambda root: (root / SENIOR / "train002.json").write_text("{"),
     "film twice": lambda root: (root / "train/Cephalograms/train002.bmp").write_bytes(b"x"),
     "other film's label": lambda root: edit(root / SENIOR / "train002.json", lambda c: c.update(ceph_id="train003")),
-    "unknown landmark": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(symbol="Q")),
-    "landmark twice": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"].append(c["landmarks"][0])),
-    "other landmark's id": lambda root: edit(
-        root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(landmark_id=c["landmarks"][1]["landmark_id"])
+    "unknown landmark": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(symbol="Q")
     ),
-    "no number": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x="left")),
-    "infinite": lambda root: edit(root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x=1e999)),
+    "landmark twice": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"].append(c["landmarks"][0])
+    ),
+    "other landmark's id": lambda root: edit(
+        root / SENIOR / "train002.json",
+        lambda c: c["landmarks"][0].update(landmark_id=c["landmarks"][1]["landmark_id"]),
+    ),
+    "no number": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x="left")
+    ),
+    "infinite": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x=1e999)
+    ),
     "stage 7": lambda root: edit(root / STAGES / "train002.json", lambda c: c["cvm_stage"].update(value=7)),
-    "stage contradicts": lambda root: edit(root / STAGES / "train002.json", lambda c: c["cvm_stage"].update(title="CVM-S6")),
+    "stage contradicts": lambda root: edit(
+        root / STAGES / "train002.json", lambda c: c["cvm_stage"].update(title="CVM-S6")
+    ),
 }
 
 

@@ -84,7 +84,9 @@ def test_a_point_near_the_border_stays_near_it():
 
 
 def test_background_does_not_draw_the_point_to_the_middle():
-    probability = gaussian_heatmaps(torch.tensor([[[10.3, 12.7]]]), (80, 64), 1.5) + 1e-4  # 5120 cells hold a third of the mass
+    probability = (
+        gaussian_heatmaps(torch.tensor([[[10.3, 12.7]]]), (80, 64), 1.5) + 1e-4
+    )  # 5120 cells hold a third of the mass
     decoded, _, _ = decode_heatmaps(probability.log(), 4)
     assert (decoded - torch.tensor([10.3, 12.7])).abs().max() < 0.1
 

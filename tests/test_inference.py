@@ -163,5 +163,3 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
     assert pick_device("auto").type == "cpu"
     with pytest.raises(UserError, match="--device cpu"):
         pick_device("cuda")
-
-

@@ -16,7 +16,12 @@ SIZES = {"unet": (64, 96), "heatmap": (64, 96), "landmarks": (64, 96), "cvm_mil"
 
 def small_config(name: str, **settings):
     """A model at a size that a test can afford."""
-    settings = {"image_size": SIZES.get(name, (64, 96)), "pretrained": False, "widths": (16, 24, 32), "blocks": 1} | settings
+    settings = {
+        "image_size": SIZES.get(name, (64, 96)),
+        "pretrained": False,
+        "widths": (16, 24, 32),
+        "blocks": 1,
+    } | settings
     return replace(make_config(name, **settings), stage_counts=(1, 2, 3, 4, 5, 6))
 
 
@@ -30,7 +35,12 @@ def test_outputs_have_their_shapes(name):
     outputs = build_model(config).eval()(torch.rand(2, 1, *config.image_size))
     if "heatmaps" in config.outputs:
         stride = 2 if name == "landmarks" else 4
-        assert outputs["heatmap_logits"].shape == (2, 29, config.image_size[0] // stride, config.image_size[1] // stride)
+        assert outputs["heatmap_logits"].shape == (
+            2,
+            29,
+            config.image_size[0] // stride,
+            config.image_size[1] // stride,
+        )
     if "coordinates" in config.outputs:
         assert outputs["points_net"].shape == (2, 29, 2)
     if "stage" in config.outputs:
@@ -93,7 +103,11 @@ def test_a_transfer_that_moves_nothing_is_refused(target, source):
     state = build_model(small_config(source)).state_dict()
     if source == "resnet18":  # a few tensors of the stem would fit a ResNet-50
         state = {key: value for key, value in state.items() if not key.startswith("backbone.stem")}
-        state = {key: value for key, value in state.items() if value.ndim == 4 and value.shape[-1] == 3 and value.shape[0] > 64}
+        state = {
+            key: value
+            for key, value in state.items()
+            if value.ndim == 4 and value.shape[-1] == 3 and value.shape[0] > 64
+        }
         state = {key: value[:1] for key, value in state.items()}
     with pytest.raises(UserError, match="no backbone tensor"):
         transfer_backbone(build_model(small_config(target)), state, "other.pth")
@@ -151,5 +165,7 @@ def test_ordinal_probabilities_by_hand():
 
 
 def test_the_module_has_no_unlisted_model():
-    classes = {value for value in vars(models).values() if isinstance(value, type) and issubclass(value, models.CephModel)}
+    classes = {
+        value for value in vars(models).values() if isinstance(value, type) and issubclass(value, models.CephModel)
+    }
     assert classes - {models.CephModel} == set(MODELS.values())

@@ -73,7 +73,13 @@ def test_the_stage_shows_in_the_vertebrae():
     shapes = {stage: [] for stage in range(1, 7)}
     for stage, found in shapes.items():
         for index in range(20):
-            v = dict(zip(VERTEBRAL_POINTS, make_anatomy(stage, np.random.default_rng([index, stage])).vertebrae_mm(), strict=True))
+            v = dict(
+                zip(
+                    VERTEBRAL_POINTS,
+                    make_anatomy(stage, np.random.default_rng([index, stage])).vertebrae_mm(),
+                    strict=True,
+                )
+            )
             width = np.linalg.norm(v["C3la"] - v["C3lp"])
             height = 0.5 * (np.linalg.norm(v["C3up"] - v["C3lp"]) + np.linalg.norm(v["C3ua"] - v["C3la"]))
             hollow = [np.linalg.norm(v[f"{n}m"] - 0.5 * (v[f"{n}a"] + v[f"{n}p"])) for n in ("C2",)]
@@ -118,7 +124,9 @@ def test_an_interruption_leaves_no_half_data_set(tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("flags", [["--films", "0"], ["--films", "4", "--valid", "4"], ["--seed", "-1"], ["--test", "-2"]])
+@pytest.mark.parametrize(
+    "flags", [["--films", "0"], ["--films", "4", "--valid", "4"], ["--seed", "-1"], ["--test", "-2"]]
+)
 def test_impossible_counts_are_refused(tmp_path, capsys, flags):
     assert phantom.main([str(tmp_path / "new"), *flags]) == 2
     assert capsys.readouterr().err.startswith("phantom.py: ") and not (tmp_path / "new").exists()

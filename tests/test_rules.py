@@ -11,12 +11,23 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files", "geometry", "images", "annotations", "films", "audit", "warp", "artefacts", "augment", "cache",
-    "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration", "inference", "scoring",
+    "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses", "metrics", "checkpoint",
+    "calibration", "inference", "scoring",
     "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
 ]  # fmt: skip
-COMMANDS = ["train", "evaluate", "predict", "calibrate", "split_dataset", "preprocess_roi", "convert_isbi2015", "phantom"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "calibrate",
+    "split_dataset",
+    "preprocess_roi",
+    "convert_isbi2015",
+    "phantom",
+]
 OWNERS = {
-    "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"}, "pydicom": {"images"},
+    "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"},
+    "pydicom": {"images"},
     "safetensors": {"checkpoint"}, "gradio": {"demo"}, "huggingface_hub": {"hub"},
 }  # fmt: skip
 MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
@@ -60,7 +71,9 @@ def test_files_are_short_and_say_what_they_are(name):
 
 @pytest.mark.parametrize("name", [*COMMANDS, "dataset"])
 def test_help_needs_nothing(name):
-    run = subprocess.run([sys.executable, str(MODULES[name]), "--help"], capture_output=True, text=True, cwd=ROOT, check=False)
+    run = subprocess.run(
+        [sys.executable, str(MODULES[name]), "--help"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert run.returncode == 0 and "usage:" in run.stdout and len(run.stdout) > 200
 
 

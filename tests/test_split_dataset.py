@@ -111,7 +111,9 @@ def test_stopped_at_any_file_nothing_is_lost(tmp_path, monkeypatch, then):
         monkeypatch.setattr(split_dataset.os, "replace", replace_file)
         pictures = sorted(path.name for path in root.rglob("*.png"))
         assert pictures == sorted({f"train{number:03d}.png" for number in range(10)})
-        if then == "finish" or (root / split_dataset.MANIFEST).exists():  # stopped before the manifest, nothing was moved
+        if (
+            then == "finish" or (root / split_dataset.MANIFEST).exists()
+        ):  # stopped before the manifest, nothing was moved
             assert call(root, *(["--undo"] if then == "undo" else [])) == 0
         assert snapshot(root) == (start if then == "undo" else finished)
 

@@ -21,7 +21,18 @@ from scoring import score_films
 from trainer import LOG_COLUMNS, Trainer
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["--image-size", "48x32", "--batch-size", "3", "--precision", "float32", "--warmup-epochs", "1", "--device", "cpu"]
+SMALL = [
+    "--image-size",
+    "48x32",
+    "--batch-size",
+    "3",
+    "--precision",
+    "float32",
+    "--warmup-epochs",
+    "1",
+    "--device",
+    "cpu",
+]
 NETS = {
     "landmarks": ["--model", "landmarks", "--widths", "16,24", "--blocks", "1", "--dropout", "0.2", *SMALL],
     "cephnet": ["--model", "cephnet", "--dropout", "0.3", *SMALL],
@@ -31,7 +42,16 @@ NETS = {
 
 def run(blobs: Path, folder: Path, *flags: str) -> int:
     """Trains in `folder` by the command's own main."""
-    places = ["--dataset", blobs, "--output", folder / "runs", "--logs", folder / "logs", "--cache", blobs.parent / "cache"]
+    places = [
+        "--dataset",
+        blobs,
+        "--output",
+        folder / "runs",
+        "--logs",
+        folder / "logs",
+        "--cache",
+        blobs.parent / "cache",
+    ]
     return train.main([*map(str, places), *flags])
 
 
@@ -89,7 +109,9 @@ def test_one_then_two_epochs_are_two_under_the_plateau_schedule(blobs, tmp_path)
     assert run(blobs, tmp_path / "whole", *flags, "--epochs", "2") == 0
     assert run(blobs, tmp_path / "parts", *flags, "--epochs", "1") == 0
     assert run(blobs, tmp_path / "parts", *flags, "--epochs", "2") == 0
-    for whole, parts in zip(outcome(tmp_path / "whole", "landmarks"), outcome(tmp_path / "parts", "landmarks"), strict=True):
+    for whole, parts in zip(
+        outcome(tmp_path / "whole", "landmarks"), outcome(tmp_path / "parts", "landmarks"), strict=True
+    ):
         whole.pop("config", None) if isinstance(whole, dict) else None
         parts.pop("config", None) if isinstance(parts, dict) else None
         assert_same(whole, parts)
@@ -157,7 +179,11 @@ def test_stage_weights_come_from_the_training_films_alone(blobs, tmp_path):
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1", "--loss", "weighted") == 0
     config = load_weights(tmp_path / "runs" / "cephnet" / "best_model.pth")[0]
     counts = [sum(film.stage == stage for film in scan_split(blobs, "train")) for stage in range(1, 7)]
-    assert list(config.stage_counts) == counts != [sum(film.stage == s for film in scan_split(blobs, "valid")) for s in range(1, 7)]
+    assert (
+        list(config.stage_counts)
+        == counts
+        != [sum(film.stage == s for film in scan_split(blobs, "valid")) for s in range(1, 7)]
+    )
 
 
 def test_a_two_headed_model_logs_both(blobs, tmp_path):
@@ -167,7 +193,9 @@ def test_a_two_headed_model_logs_both(blobs, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_its_films(blobs, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("trainer.film_losses", lambda outputs, batch, config: {"total": outputs["stage_logits"].sum(1) / 0})
+    monkeypatch.setattr(
+        "trainer.film_losses", lambda outputs, batch, config: {"total": outputs["stage_logits"].sum(1) / 0}
+    )
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 2
     error = capsys.readouterr().err
     assert "not finite" in error and error.count("train00") in (2, 3)  # a batch of the 8 films
@@ -178,7 +206,9 @@ def test_folds_share_all_films_and_overlap_in_none(blobs, tmp_path):
     for fold in range(3):
         options = train.make_parser().parse_args(["--dataset", str(blobs), "--folds", "3", "--fold", str(fold)])
         films, judged = train.choose_films(options)
-        assert {film.film_id for film in films}.isdisjoint(film.film_id for film in judged) and len(films) + len(judged) == 8
+        assert {film.film_id for film in films}.isdisjoint(film.film_id for film in judged) and len(films) + len(
+            judged
+        ) == 8
         held += [film.film_id for film in judged]
     assert sorted(held) == [f"train{number:03d}" for number in range(8)]
 

@@ -58,7 +58,12 @@ def test_two_processes_train_as_one(blobs, tmp_path):
         "    trainer.fit()\n    leave_processes()\n"
     )
     # Torchrun's own environment, without its launcher's seconds of start-up.
-    settings = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000), "OMP_NUM_THREADS": "1"}
+    settings = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(20000 + os.getpid() % 20000),
+        "OMP_NUM_THREADS": "1",
+    }
     runs = [
         subprocess.Popen([sys.executable, str(script)], env=os.environ | settings | {"RANK": rank, "LOCAL_RANK": rank})
         for rank in "01"

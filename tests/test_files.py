@@ -1,0 +1,51 @@
+"""Small files are written whole or not at all, and faults become one sentence."""
+
+import pytest
+
+from config import UserError
+from files import read_csv, read_json, write_bytes, write_csv, write_json
+
+
+def test_a_failed_write_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "replace", full)
+    with pytest.raises(UserError, match=r"file\.json cannot be written \(No space left"):
+        write_json(path, {"a": 2})
+    assert read_json(path) == {"a": 1} and [each.name for each in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_place_that_cannot_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="below"):
+        write_bytes(tmp_path / "file" / "below", b"")
+
+
+def test_json_never_holds_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "file.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_csv_comes_back(tmp_path):
+    rows = [{"a": "1", "b": "x, y"}, {"a": "2", "b": '"quoted"'}]
+    write_csv(tmp_path / "file.csv", rows)
+    assert read_csv(tmp_path / "file.csv") == rows
+    write_csv(tmp_path / "empty.csv", [], ["a", "b"])
+    assert (tmp_path / "empty.csv").read_text() == "a,b\n" and read_csv(tmp_path / "empty.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "read"), [(b"{", read_json), (b"\xff\xfe\x00", read_json), (b"\xff\xfe\x00", read_csv)]
+)
+def test_a_broken_file_is_named(tmp_path, data, read):
+    path = tmp_path / "broken"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="broken"):
+        read(path)
+    with pytest.raises(UserError, match="missing"):
+        read(tmp_path / "missing")
