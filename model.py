@@ -40,12 +40,24 @@ class StageHead(nn.Module):
         self.score = nn.Linear(channels, 1 if self.ordinal else STAGE_COUNT)
         if self.ordinal:
             self.score.bias.requires_grad_(False).zero_()  # the thresholds hold it
-            self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, STAGE_COUNT - 1))
+            self.thresholds = nn.Parameter(starting_thresholds(config.stage_counts))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C) to (B, 6) or, ordinal, (B, 5)."""
         score = self.score(self.dropout(features))
         return score + self.thresholds if self.ordinal else score
+
+
+def starting_thresholds(stage_counts: tuple[int, ...]) -> torch.Tensor:
+    """(5,) logits of how many training films are past stage 1, 2, .. 5.
+
+    Small steps move a threshold slowly; begun evenly spaced, it would still be there at the end, naming rare stages.
+    """
+    if not any(stage_counts):
+        return torch.linspace(2.0, -2.0, STAGE_COUNT - 1)
+    counts = torch.tensor(stage_counts, dtype=torch.float32)
+    past = counts.flip(0).cumsum(0).flip(0)[1:]
+    return torch.logit((past + 0.5) / (counts.sum() + 1.0))
 
 
 class CoordinateHead(nn.Module):

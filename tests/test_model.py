@@ -158,6 +158,16 @@ def test_stage_probabilities_add_up_to_one(logits):
     assert torch.allclose(probabilities.sum(dim=1), torch.ones(5))
 
 
+def test_ordinal_thresholds_start_at_the_shares_of_the_stages():
+    counts = (10, 20, 30, 40, 50, 50)
+    thresholds = build_model(replace(small_config("cvm_mil"), stage_counts=counts)).stage.thresholds.detach()
+    shares = torch.tensor(counts) / 200
+    assert torch.allclose(stage_probabilities(thresholds[None])[0], shares, atol=0.01)
+    assert (torch.diff(thresholds) < 0).all()
+    bare = build_model(replace(small_config("cvm_mil"), stage_counts=())).stage.thresholds
+    assert (torch.diff(bare) < 0).all()
+
+
 def test_ordinal_probabilities_by_hand():
     past = torch.tensor([[0.9, 0.7, 0.4, 0.2, 0.1]])
     expected = torch.tensor([[0.1, 0.2, 0.3, 0.2, 0.1, 0.1]])
