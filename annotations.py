@@ -60,14 +60,14 @@ def read_landmarks(path: Path, film_id: str) -> LandmarkLabels:
 def parse_landmark(entry: object, path: Path) -> tuple[int, tuple[float, float]]:
     """An entry of the landmark list to the landmark's index and its (x, y) in film pixels."""
     symbol = entry.get("symbol") if isinstance(entry, dict) else None
-    if symbol not in LANDMARK_INDEX:
+    if not isinstance(symbol, str) or symbol not in LANDMARK_INDEX:
         raise UserError(f"{path} names an unknown landmark {symbol!r}; Aariz's symbols are listed in config.py.")
     index = LANDMARK_INDEX[symbol]
     if entry.get("landmark_id") not in (None, LANDMARKS[index][2]):
         raise UserError(f"{path} gives landmark {symbol} the id of another landmark; correct its symbol or its id.")
     try:
         x, y = float(entry["value"]["x"]), float(entry["value"]["y"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path} gives landmark {symbol} without numbers x and y; correct or remove it.") from None
     if not np.isfinite([x, y]).all():
         raise UserError(f"{path} gives landmark {symbol} without finite numbers; correct or remove it.")
@@ -133,14 +133,18 @@ def read_machines(root: Path) -> dict[str, MachineRecord]:
     """The machine file of a data set by film id; empty where there is none.
 
     Raises:
-        UserError: it is unreadable, lists a film twice, or a pixel size is no positive number.
+        UserError: it is unreadable, lacks its columns, lists a film twice, or a pixel size is no positive number.
     """
     path = Path(root) / MACHINE_FILE
     if not path.exists():
         return {}
     records = {}
     for row in read_csv(path):
-        film_id = row.get("cephalogram_id")
+        if "cephalogram_id" not in row:
+            raise UserError(
+                f"{path} has no column cephalogram_id; its first line must be {','.join(MACHINE_COLUMNS)}, with commas."
+            )
+        film_id = row["cephalogram_id"]
         if not film_id:
             raise UserError(f"{path} has a row without a cephalogram_id; correct it.")
         if film_id in records:

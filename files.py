@@ -68,7 +68,7 @@ def read_json(path: Path) -> object:
     """
     try:
         return json.loads(read_bytes(path).decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); restore it from its source.") from None
 
 

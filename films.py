@@ -61,7 +61,11 @@ class Problem:
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:
-    """A folder below `parent`, whatever its capitalisation; None where there is none."""
+    """A folder below `parent`, whatever its capitalisation; None where there is none.
+
+    Raises:
+        UserError: there are two that differ in capitalisation alone, and both hold something.
+    """
     folder = Path(parent)
     for name in names:
         if not folder.is_dir():
@@ -69,7 +73,11 @@ def find_folder(parent: Path, *names: str) -> Path | None:
         matches = sorted(child for child in folder.iterdir() if child.is_dir() and child.name.lower() == name.lower())
         if not matches:
             return None
-        folder = matches[0]
+        filled = [match for match in matches if any(match.iterdir())] or matches[:1]
+        if len(filled) > 1:
+            names = " and ".join(match.name for match in filled)
+            raise UserError(f"{folder} holds both {names}; put their files into one folder.")
+        folder = filled[0]
     return folder
 
 
@@ -91,7 +99,12 @@ def stages_folder(root: Path, split: str) -> Path | None:
 def has_split(root: Path, split: str) -> bool:
     """Whether the data set has films in this split."""
     folder = films_folder(root, split)
-    return folder is not None and any(folder.iterdir())
+    return folder is not None and any(is_picture(path) for path in folder.iterdir())
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name is that of a film; hidden files are the file manager's."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def scan_split(root: Path, split: str) -> list[Film]:
@@ -108,8 +121,12 @@ def scan_split(root: Path, split: str) -> list[Film]:
     return films
 
 
-def inspect_split(root: Path, split: str) -> Iterator[tuple[Film | None, list[Problem]]]:
+def inspect_split(
+    root: Path, split: str, machines: dict[str, MachineRecord] | None = None
+) -> Iterator[tuple[Film | None, list[Problem]]]:
     """Each film of a split, or None for one whose labels are broken, with what is wrong with it.
+
+    `machines` is the machine file where it has been read already.
 
     Raises:
         UserError: there is nothing to inspect, or the machine file is unreadable.
@@ -118,10 +135,10 @@ def inspect_split(root: Path, split: str) -> Iterator[tuple[Film | None, list[Pr
     folder = films_folder(root, split)
     if folder is None:
         raise UserError(f"{root} has no folder {split}/Cephalograms; see README.md for how a data set must look.")
-    pictures = group_by_id(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    pictures = group_by_id(path for path in folder.iterdir() if is_picture(path))
     if not pictures:
         raise UserError(f"{folder} holds no film (png, jpg, jpeg, bmp, tif or dcm); put the films there.")
-    machines = read_machines(root)
+    machines = read_machines(root) if machines is None else machines
     label_folders = {annotator: landmarks_folder(root, split, annotator) for annotator in ANNOTATORS}
     labels = {name: group_by_id(label.glob("*.json")) for name, label in label_folders.items() if label is not None}
     stage_folder = stages_folder(root, split)

@@ -9,6 +9,10 @@ import numpy as np
 from config import UserError
 from files import read_bytes, write_bytes
 
+# What OpenCV would print about a damaged film is said by the UserError, in one sentence and with its name.
+set_log_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # OpenCV 4, 5
+set_log_level(0)
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm")
 
 # The darkest and brightest per mille of a deep film are collimator and markers; they may clip.
@@ -33,12 +37,21 @@ def decode_picture(data: bytes, name: Path | str) -> np.ndarray:
     # These flags keep 16 bits, apply the EXIF orientation and resolve palettes, but drop transparency.
     flags = cv2.IMREAD_UNCHANGED if is_transparent_png(data) else cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
     try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
+        whole = bool(data) and not is_cut_jpeg(data)
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if whole else None
     except cv2.error:
         image = None
     if image is None:
         raise UserError(f"{name} is not a picture that can be read; use PNG, JPEG, BMP, TIFF or DICOM, undamaged.")
     return to_grey8(flatten_alpha(image) if image.ndim == 3 and image.shape[2] == 4 else image)
+
+
+def is_cut_jpeg(data: bytes) -> bool:
+    """Whether the bytes are a JPEG file whose end is missing, which OpenCV 4 fills up with grey.
+
+    Within a picture's scan no marker but restarts can stand, so the end marker must follow the last start of scan.
+    """
+    return data[:3] == b"\xff\xd8\xff" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 def is_transparent_png(data: bytes) -> bool:

@@ -5,6 +5,7 @@ side.
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from config import UserError
 from films import Film, group_twins
 
 
@@ -12,12 +13,18 @@ def split_folds(films: list[Film], folds: int, seed: int) -> list[list[Film]]:
     """Cuts films into `folds` parts of nearly equal size, each like the whole in machines and stages.
 
     The same films and seed give the same parts on any machine; films keep their order within a part.
+
+    Raises:
+        UserError: so many films are twins that there are fewer different pictures than folds.
     """
     assert 2 <= folds <= len(films), f"{len(films)} films cannot be cut into {folds} folds"
     groups = {film.film_id: number for number, film in enumerate(films)}
     for twins in group_twins(films):
         for twin in twins:
             groups[twin.film_id] = groups[twins[0].film_id]
+    pictures = len(set(groups.values()))
+    if pictures < folds:
+        raise UserError(f"{len(films)} films with {pictures} different pictures cannot be cut into {folds} parts.")
     kinds = [f"{film.machine} {film.stage}" for film in films]
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     cuts = splitter.split(

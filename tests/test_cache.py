@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cache import FilmCache
+from config import UserError
 from films import scan_split
 from geometry import Letterbox
 from images import read_film, write_png
@@ -69,7 +70,33 @@ def test_a_damaged_entry_is_made_again(blobs, cache, damage):
     expected = cache.load(film)[0]
     path = cache.path(film)
     path.write_bytes(damage(path.read_bytes()))
+    assert cache.build([film], quiet=True) == 1
+    path.write_bytes(damage(path.read_bytes()))
     assert np.array_equal(cache.load(film)[0], expected)
+
+
+def test_flipped_bits_are_noticed(blobs, cache):
+    film = scan_split(blobs, "train")[0]
+    expected = cache.load(film)[0]
+    data = bytearray(cache.path(film).read_bytes())
+    data[len(data) // 3] ^= 0xFF  # within the picture
+    cache.path(film).write_bytes(data)
+    assert np.array_equal(cache.load(film)[0], expected)
+
+
+def test_a_build_shows_how_far_it_is(blobs, cache, capsys):
+    assert cache.build(scan_split(blobs, "train")) == 8
+    assert "Preparing films" in capsys.readouterr().err
+
+
+def test_a_film_that_cannot_be_read_is_named(blobs, cache):
+    films = scan_split(blobs, "train")
+    films[5].image_path.write_bytes(b"")
+    with pytest.raises(UserError, match="train005"):
+        cache.build(films, quiet=True)
+    films[5].image_path.unlink()
+    with pytest.raises(UserError, match="train005"):
+        cache.load(films[5])
 
 
 def test_sizes_and_data_sets_do_not_mix(blobs, tmp_path):

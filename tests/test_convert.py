@@ -1,10 +1,14 @@
 """convert_isbi2015.py: the challenge's files become a data set that reads back point for point."""
 
+import json
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 
 import convert_isbi2015
+import dataset
 from config import LANDMARK_INDEX
 from films import scan_split
 from images import read_film
@@ -43,14 +47,27 @@ def test_points_and_pictures_read_back(challenge, tmp_path):
             assert film.annotators_px[:, LANDMARK_INDEX[symbol]].tolist() == expected
         assert (~np.isnan(film.truth_px()).any(axis=1)).sum() == 19
         assert (read_film(film.image_path) == (first + 1) % 256).all()
+        source = next((challenge / "RawImage").glob(f"*/{film.film_id}.bmp"))
+        assert film.image_path.read_bytes() == source.read_bytes()
+    assert dataset.main(["--check", str(out)]) == 1  # the made-up points lie outside their films
+    labels = json.loads(next(out.glob("train/Annotations/*/Senior*/001.json")).read_text())
+    assert labels["landmarks"][0]["value"] == {"x": 6, "y": 10}  # A, the fifth line; whole numbers as Aariz has them
 
 
 def test_without_test2_there_is_no_second_set(challenge, tmp_path):
-    import shutil
-
     shutil.rmtree(challenge / "RawImage" / "Test2Data")
     assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 0
     assert not (tmp_path / "isbi_test2").exists()
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper])
+def test_folders_unpacked_deeper_or_spelt_otherwise_are_found(challenge, tmp_path, spell):
+    shutil.copytree(challenge / "RawImage", tmp_path / "other" / "RawImage" / "RawImage")
+    shutil.copytree(challenge / "AnnotationsByMD", tmp_path / "other" / "downloads")
+    for folder in [path for path in (tmp_path / "other").glob("*/*/*") if path.is_dir()]:
+        folder.rename(folder.with_name(spell(folder.name)))
+    assert convert_isbi2015.main([str(tmp_path / "other"), str(tmp_path / "isbi")]) == 0
+    assert len(scan_split(tmp_path / "isbi", "train")) == len(scan_split(tmp_path / "isbi_test2", "test")) == 2
 
 
 BREAKAGES = {
@@ -58,6 +75,8 @@ BREAKAGES = {
     "no film 002": lambda source: (source / "RawImage" / "TrainingData" / "002.bmp").unlink(),
     "151.txt": lambda source: (source / "AnnotationsByMD" / "400_junior" / "151.txt").unlink(),
     "002.txt": lambda source: (source / "AnnotationsByMD" / "400_senior" / "002.txt").write_text("1,2\n3,4\n"),
+    "152.txt": lambda source: (source / "AnnotationsByMD" / "400_junior" / "152.txt").write_text("nan,1\n" * 19),
+    "302.txt": lambda source: (source / "AnnotationsByMD" / "400_junior" / "302.txt").unlink(),
     "400_junior": lambda source: (source / "AnnotationsByMD" / "400_junior").rename(source / "gone"),
 }
 
@@ -66,11 +85,41 @@ BREAKAGES = {
 def test_what_is_missing_is_named_and_nothing_half_is_left(challenge, tmp_path, capsys, named):
     BREAKAGES[named](challenge)
     assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 2
-    assert named in capsys.readouterr().err and not (tmp_path / "isbi").exists()
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("convert_isbi2015.py: ") and named in message
+    assert [path.name for path in tmp_path.iterdir()] == ["challenge"]
+
+
+def test_an_empty_folder_is_filled(challenge, tmp_path, monkeypatch):
+    (tmp_path / "isbi").mkdir()
+    monkeypatch.chdir(tmp_path / "isbi")
+    assert convert_isbi2015.main([str(challenge), "."]) == 0
+    assert len(scan_split(tmp_path / "isbi", "test")) == 2 and (tmp_path / "isbi_test2").is_dir()
+
+
+def test_a_source_that_is_none_is_named(tmp_path, capsys):
+    assert convert_isbi2015.main([str(tmp_path / "nowhere"), str(tmp_path / "isbi")]) == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_in_one_sentence(challenge, tmp_path, monkeypatch, capsys):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 2
+    assert "No space left" in capsys.readouterr().err and [path.name for path in tmp_path.iterdir()] == ["challenge"]
+
+
+@pytest.mark.parametrize("name", ["isbi", "isbi_test2"])
+def test_a_file_is_not_overwritten(challenge, tmp_path, capsys, name):
+    (tmp_path / name).write_text("keep")
+    assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 2
+    assert (tmp_path / name).read_text() == "keep" and "not an empty folder" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_not_overwritten(challenge, tmp_path, capsys):
     (tmp_path / "isbi").mkdir()
     (tmp_path / "isbi" / "mine").write_text("keep")
     assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 2
-    assert (tmp_path / "isbi" / "mine").read_text() == "keep" and "not empty" in capsys.readouterr().err
+    assert (tmp_path / "isbi" / "mine").read_text() == "keep" and "not an empty folder" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Reading a data set: both capitalisations, sorted order, honest refusals (log #8 and the unsorted listdir)."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from conftest import write_blob_dataset
 
 from annotations import read_landmarks, read_machines, write_landmarks
 from config import LANDMARK_INDEX, SYMBOLS, UserError
-from films import distance_px, group_twins, impossible_points, scan_split
+from films import distance_px, group_twins, has_split, impossible_points, scan_split
 
 SENIOR = "train/Annotations/Cephalometric Landmarks/Senior Orthodontists"
 STAGES = "train/Annotations/CVM Stages"
@@ -99,6 +100,13 @@ BREAKAGES = {
         root / SENIOR / "train002.json",
         lambda c: c["landmarks"][0].update(landmark_id=c["landmarks"][1]["landmark_id"]),
     ),
+    "symbol is a list": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0].update(symbol=["A"])
+    ),
+    "number without end": lambda root: edit(
+        root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x=10**400)
+    ),
+    "brackets without end": lambda root: (root / SENIOR / "train002.json").write_text("[" * 100_000),
     "no number": lambda root: edit(
         root / SENIOR / "train002.json", lambda c: c["landmarks"][0]["value"].update(x="left")
     ),
@@ -115,8 +123,9 @@ BREAKAGES = {
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_a_broken_label_is_refused_by_name(blobs, breakage):
     BREAKAGES[breakage](blobs)
-    with pytest.raises(UserError, match="train002"):
+    with pytest.raises(UserError, match="train002") as refusal:
         scan_split(blobs, "train")
+    assert "--check" in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_what_is_no_data_set_is_refused(tmp_path):
@@ -127,9 +136,44 @@ def test_what_is_no_data_set_is_refused(tmp_path):
         scan_split(tmp_path, "train")
 
 
-def test_a_pixel_size_must_be_a_positive_number(blobs):
+def test_hidden_files_and_others_are_no_films(blobs):
+    films = blobs / "valid" / "Cephalograms"
+    for name in (".DS_Store", "._valid000.png", "Thumbs.db"):
+        (films / name).write_bytes(b"x")
+    assert len(scan_split(blobs, "valid")) == 4
+    for path in films.glob("valid*"):
+        path.unlink()
+    assert not has_split(blobs, "valid")
+
+
+def test_two_spellings_of_one_folder_are_refused_unless_one_is_empty(blobs):
+    (blobs / "Train").mkdir()
+    if (blobs / "Train" / "Cephalograms").exists():
+        pytest.skip("this file system does not tell the two apart")
+    assert len(scan_split(blobs, "train")) == 8
+    (blobs / "Train" / "Cephalograms").mkdir()
+    with pytest.raises(UserError, match="both Train and train"):
+        scan_split(blobs, "train")
+
+
+def test_a_machine_file_without_its_columns_is_refused(blobs):
     path = blobs / "cephalogram_machine_mappings.csv"
-    path.write_text(path.read_text().replace("train001,machine 1,0.5", "train001,machine 1,-0.5"))
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(UserError, match="no column cephalogram_id"):
+        read_machines(blobs)
+
+
+def test_a_whole_annotator_may_be_missing(blobs):
+    shutil.rmtree(blobs / SENIOR)
+    film = scan_split(blobs, "train")[0]
+    assert np.isnan(film.truth_px("senior")).all() and np.array_equal(film.truth_px(), film.truth_px("junior"))
+    assert not impossible_points(film).any()
+
+
+@pytest.mark.parametrize("text", ["-0.5", "0", "nan", "inf", "one", '"0,1"'])
+def test_a_pixel_size_must_be_a_positive_number(blobs, text):
+    path = blobs / "cephalogram_machine_mappings.csv"
+    path.write_text(path.read_text().replace("train001,machine 1,0.5", f"train001,machine 1,{text}"))
     with pytest.raises(UserError, match="train001"):
         read_machines(blobs)
 

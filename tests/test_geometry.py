@@ -26,6 +26,19 @@ def test_letterbox_returns_every_point(source, target):
     assert np.abs(letterbox.to_px(letterbox.to_net(points_px)) - points_px).max() < 1e-9
 
 
+def test_letterbox_returns_every_point_at_any_size():
+    generator = np.random.default_rng(1)
+    for _ in range(300):
+        source, target = (tuple(int(side) for side in generator.integers(1, limit, 2)) for limit in (9000, 1100))
+        letterbox = Letterbox(source, target)
+        points_px = generator.uniform(0, 1, (20, 2)) * np.array(source) - 0.5
+        points_net = letterbox.to_net(points_px)
+        assert np.abs(letterbox.to_px(points_net) - points_px).max() < 1e-9
+        assert inside_frame(torch.from_numpy(points_net), target[::-1]).all()
+        length_px = generator.uniform(0, 100)
+        assert letterbox.length_to_px(letterbox.length_to_net(length_px)) == pytest.approx(length_px)
+
+
 @pytest.mark.parametrize("source", SIZES)
 def test_letterbox_maps_the_film_into_its_frame(source):
     letterbox = Letterbox(source, (512, 640))
@@ -59,7 +72,7 @@ def test_nan_stays_nan():
 
 
 def test_cells_and_net_pixels_are_inverse():
-    points = torch.rand(5, 7, 2) * 300
+    points = torch.rand(5, 7, 2, generator=torch.Generator().manual_seed(0)) * 300
     assert torch.allclose(cells_to_net(net_to_cells(points, 4.0), 4.0), points, atol=1e-4)
     # The four pixels 0-3 of a cell have their middle at 1.5.
     assert torch.allclose(cells_to_net(torch.zeros(2), 4.0), torch.full((2,), 1.5))
@@ -67,13 +80,14 @@ def test_cells_and_net_pixels_are_inverse():
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
 def test_a_heatmap_gives_its_sub_cell_point_back(sigma):
-    points = torch.rand(4, 29, 2) * torch.tensor([50.0, 66.0]) + 6
+    points = torch.rand(4, 29, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([50.0, 66.0]) + 6
     maps = gaussian_heatmaps(points, (80, 64), sigma)
     decoded, confidence, spread = decode_heatmaps(maps.clamp(min=1e-30).log(), radius_cells=round(3.5 * sigma))
     assert (decoded - points).norm(dim=-1).max() < 0.02
     assert confidence.min() > 0.99
-    # The mean distance of a 2-D Gaussian from its middle is sigma * sqrt(pi / 2).
-    assert torch.allclose(spread, torch.full_like(spread, sigma * 1.2533), rtol=0.03)
+    # The mean distance of a 2-D Gaussian from its middle is sigma * sqrt(pi / 2);
+    # at sigma 1 the cells are coarse enough to miss it by up to 3.2 %.
+    assert torch.allclose(spread, torch.full_like(spread, sigma * 1.2533), rtol=0.035)
 
 
 def test_a_point_near_the_border_stays_near_it():
@@ -81,6 +95,14 @@ def test_a_point_near_the_border_stays_near_it():
     decoded, _, _ = decode_heatmaps(gaussian_heatmaps(points, (80, 64), 1.5).clamp(min=1e-30).log(), 5)
     assert (decoded - points).norm(dim=-1).max() < 1.6  # in a corner three quarters of the Gaussian are cut off
     assert (decoded >= 0).all() and (decoded <= torch.tensor([63.0, 79.0])).all()
+
+
+@pytest.mark.parametrize(("cells", "tolerance"), [(0, 1.8), (1, 1.0), (2, 0.4), (3, 0.15), (4, 0.03)])
+def test_the_nearer_to_the_border_the_less_exact(cells, tolerance):
+    """The frame cuts the Gaussian (sigma 1.5 cells), so that what is left of it has its middle further inside."""
+    points = torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0)) - 0.5 + cells
+    decoded, _, _ = decode_heatmaps(gaussian_heatmaps(points, (80, 64), 1.5).clamp(min=1e-30).log(), 5)
+    assert (decoded - points).norm(dim=-1).max() < tolerance
 
 
 def test_background_does_not_draw_the_point_to_the_middle():
