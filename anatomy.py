@@ -36,6 +36,7 @@ HOLLOW_C3 = (0.01, 0.03, 0.10, 0.13, 0.15, 0.17)
 HOLLOW_C4 = (0.01, 0.01, 0.03, 0.11, 0.14, 0.16)
 FACE_SIZE = (0.87, 0.90, 0.93, 0.96, 0.99, 1.01)
 JAW_SIZE = (0.93, 0.94, 0.96, 0.98, 1.00, 1.01)  # the mandible catches up
+VAULT_GROWTH = 0.25  # how far the vault follows the face: it is nearly grown before the first stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,8 @@ def make_anatomy(stage: int, generator: np.random.Generator) -> Anatomy:
     stretch = size * np.array([aspect, 1 / aspect])
     points = {name: point * stretch + generator.normal(0, 0.5, 2) for name, point in points.items()}
     points["S"] = np.zeros(2)
-    vault_mm = (98 * size * generator.normal(1, 0.025), 84 * size * generator.normal(1, 0.025))
+    vault = VAULT_GROWTH * size + 1 - VAULT_GROWTH
+    vault_mm = (98 * vault * generator.normal(1, 0.025), 84 * vault * generator.normal(1, 0.025))
     return Anatomy(points, make_vertebrae(stage, size, points, generator), vault_mm, stage)
 
 
