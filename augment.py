@@ -84,6 +84,46 @@ class Augmenter:
         if self.settings is None:
             return image, points_net
         generator = np.random.default_rng(draw_seed(draw))
+        image, points_net = self.vary(image, points_net, generator)
+        image, points_net = self.move(image, points_net, int(generator.integers(2**31)))
+        return self.vary_greys(image, generator), points_net
+
+    def vary_in_place(self, image: np.ndarray, points_net: np.ndarray, draw: tuple) -> tuple[np.ndarray, np.ndarray]:
+        """As a call, but for a head that `draw_jitter` has moved already."""
+        if self.settings is None:
+            return image, points_net
+        generator = np.random.default_rng(draw_seed(draw))
+        image, points_net = self.vary(image, points_net, generator)
+        return self.vary_greys(image, generator), points_net
+
+    def vary_greys(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Gamma, brightness, contrast, blur, noise and cutout."""
+        if self.settings is None:
+            return image
+        self.intensity.set_random_seed(int(generator.integers(2**31)))
+        return self.intensity(image=image)["image"]
+
+    def draw_jitter(self, size: tuple[int, int], draw: tuple) -> np.ndarray:
+        """A (2, 3) matrix that turns, sizes, shears and shifts a picture of `size` (width, height) about its middle.
+
+        Applied together with what cuts the head from the film, it needs no second resampling, and what comes in at
+        the borders is film.
+        """
+        if self.settings is None:
+            return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        settings, generator = self.settings, np.random.default_rng(draw_seed(("jitter", *draw)))
+        turn = np.deg2rad(generator.uniform(-settings.rotation_degrees, settings.rotation_degrees))
+        shear = np.tan(np.deg2rad(generator.uniform(-settings.shear_degrees, settings.shear_degrees, 2)))
+        turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        linear = generator.uniform(*settings.scale) * turned @ np.array([[1.0, shear[0]], [shear[1], 1.0]])
+        middle = (np.array(size) - 1) / 2
+        shift = generator.uniform(-settings.shift, settings.shift, 2) * size
+        return np.hstack([linear, (middle + shift - linear @ middle)[:, None]])
+
+    def vary(
+        self, image: np.ndarray, points_net: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Polarity, artefacts and the elastic warp."""
         if generator.random() < self.settings.polarity:
             image = invert_film(image)
         if generator.random() < self.settings.artefacts:
@@ -94,9 +134,7 @@ class Augmenter:
             )
             warp = SmoothWarp.draw(image.shape, spacing_px, deviation_px, generator)
             image, points_net = warp.apply(image), warp.move(points_net)
-        image, points_net = self.move(image, points_net, int(generator.integers(2**31)))
-        self.intensity.set_random_seed(int(generator.integers(2**31)))
-        return self.intensity(image=image)["image"], points_net
+        return image, points_net
 
     def move(self, image: np.ndarray, points_net: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rotation, scale, shift, shear and flip in one resampling."""

@@ -17,7 +17,6 @@ from checkpoint import epoch_path, list_epochs, load_model, save_weights
 from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
 from dataset import FilmDataset
 from films import Film, films_fingerprint, scan_split
-from geometry import Letterbox
 from inference import Predictor, load_predictor, pick_device
 from partition import split_folds
 from scoring import measure_errors
@@ -76,7 +75,7 @@ def calibrate(options: argparse.Namespace) -> None:
         if predictor.config.landmarks != config.landmarks:
             raise UserError(f"{run} finds other landmarks than {options.weights}; train both by one recipe.")
         errors, spreads = held_out_errors(
-            predictor, held_out, FilmCache(options.cache, options.dataset, config.image_size)
+            predictor, held_out, FilmCache(options.cache, options.dataset, config.cached_size)
         )
         errors_net.append(errors)
         spreads_net.append(spreads)
@@ -109,12 +108,9 @@ def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -
 def held_out_errors(predictor: Predictor, films: list[Film], cache: FilmCache) -> tuple[np.ndarray, np.ndarray]:
     """Errors and spreads (N, 29) of films in network pixels."""
     predictions, _ = predictor.predict_films(FilmDataset(films, predictor.config, cache))
-    letterboxes = [Letterbox(prediction.film_size, predictor.target_size) for prediction in predictions]
     errors_px = measure_errors(films, predictions).px
-    errors_net = [letterbox.length_to_net(row) for letterbox, row in zip(letterboxes, errors_px, strict=True)]
-    spreads_net = [
-        letterbox.length_to_net(each.spread_px) for letterbox, each in zip(letterboxes, predictions, strict=True)
-    ]
+    errors_net = [each.frame.length_to_net(row) for each, row in zip(predictions, errors_px, strict=True)]
+    spreads_net = [each.frame.length_to_net(each.spread_px) for each in predictions]
     return np.array(errors_net), np.array(spreads_net)
 
 

@@ -17,7 +17,7 @@ from config import Config, UserError, config_from_json
 from files import read_bytes, write_bytes
 from model import build_model
 
-FORMAT = 1  # of checkpoints and weights; raised when older ones can no longer be read
+FORMAT = 2  # of checkpoints and weights; raised when older ones can no longer be read
 BEST_NAME = "best_model.pth"
 INTERRUPTED_NAME = "interrupted.pth"
 KEEP_LAST = 2

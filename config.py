@@ -121,9 +121,13 @@ RECIPES = {
         "stage from a bag of patches with attention, CORAL (#51-52)",
         CLASSIFIER | {"image_size": (256, 256), "batch_size": 8, "loss": "coral"},
     ),
-    "landmarks": Recipe(("heatmaps",), "the accurate one: a U-Net at stride 2 with sub-pixel decoding", {}),
+    "landmarks": Recipe(
+        ("heatmaps",),
+        "the accurate one: finds the head, then reads it by a U-Net at stride 2 with sub-pixel decoding",
+        {"image_size": (512, 512), "head_frame": True},
+    ),
 }
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts")  # facts of the training data, not flags
+NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape")  # facts of the training data, not flags
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,15 @@ class Config:
     image_size: tuple[int, int] = setting(
         (640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32
     )
+    head_frame: bool = setting(
+        False, "find the head on a small picture first; `landmarks` then sees it upright, at one size, facing one way"
+    )
+    view_size: tuple[int, int] = setting(
+        (1024, 1024), "to what films are reduced before the head is cut out, px", low=32
+    )
     pretrained: bool = setting(True, "start ResNet backbones from ImageNet weights (downloaded once by torchvision)")
     widths: tuple[int, ...] = setting(
-        (24, 48, 96, 128, 160, 192), "channels of `landmarks` at strides 2, 4, 8 ...", low=16
+        (24, 48, 96, 128, 160, 160), "channels of `landmarks` at strides 2, 4, 8 ...", low=16
     )
     blocks: int = setting(2, "residual blocks per stage of `landmarks` on its way down", low=1)
     decoder_blocks: int = setting(1, "and on its way up", low=1)
@@ -186,10 +196,20 @@ class Config:
     landmarks: tuple[str, ...] = setting(SYMBOLS, "symbols of the points that the model was taught, in order")
     taught_by: tuple[str, ...] = setting(("expert",) * LANDMARK_COUNT, 'for each of them "expert" or "reader"')
     stage_counts: tuple[int, ...] = setting((), "training films of each stage, 1 to 6")
+    head_shape: tuple[float, ...] = setting(
+        (), "x, y of the mean position of each landmark in the head's frame, net px"
+    )
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
             check_setting(each, getattr(self, each.name))
+        if self.head_frame and self.model != "landmarks":
+            raise UserError(f"--head-frame is for --model landmarks; leave it out with {self.model}.")
+
+    @property
+    def cached_size(self) -> tuple[int, int]:
+        """(height, width) of the letterboxed films that the cache holds and a `Predictor` starts from."""
+        return self.view_size if self.head_frame else self.image_size
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -258,7 +278,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         elif isinstance(default, tuple):
-            group.add_argument(flag, type=parse_image_size if each.name == "image_size" else parse_numbers, **options)
+            group.add_argument(flag, type=parse_image_size if each.name.endswith("_size") else parse_numbers, **options)
         else:
             choices = {"choices": each.metadata["choices"]} if each.metadata["choices"] else {}
             group.add_argument(flag, type=type(default), **options, **choices)

@@ -22,6 +22,10 @@ from cache import FilmCache
 from config import LANDMARK_INDEX, STAGE_COUNT, SYMBOLS, Config, UserError
 from films import Film, impossible_points
 from geometry import Letterbox, inside_frame
+from head import HeadFrame, fit_head, join_matrices, mean_shape, whole_view
+from thumbnails import draw_thumbnail
+
+THUMBNAILS_PER_FILM = 2
 
 
 class FilmDataset(Dataset):
@@ -29,6 +33,10 @@ class FilmDataset(Dataset):
 
     An item is a dict: `image` (H, W) uint8, `points_net` (K, 2) float32 for `config.landmarks` with NaN where there is
     nothing to learn, `stage` 0-5 or -1, `index` of the film. In training the targets of impossible labels are NaN.
+
+    Of a model with `head_frame`, `image` is the head in training, with `thumbnails` (T, S, S) uint8, `thumbnail_points`
+    (T, K, 2) and `kinds` (T, 2); in judging `image` and `points_net` are the whole film's, since the model is to find
+    the head by itself.
     """
 
     def __init__(self, films: list[Film], config: Config, cache: FilmCache, training: bool = False):
@@ -49,16 +57,42 @@ class FilmDataset(Dataset):
         image, letterbox = self.cache.load(film)
         draw = (self.config.seed, epoch, film.film_id)
         points_net = letterbox.to_net(self.target_px(film, draw)[self.columns])
-        if self.augmenter is not None:
+        thumbnails = {}
+        if self.augmenter is not None and self.config.head_frame:
+            thumbnails = self.draw_thumbnails(image, letterbox, points_net, draw)
+            image, points_net = self.draw_head(image, letterbox, points_net, draw)
+        elif self.augmenter is not None:
             image, points_net = self.augmenter(image, points_net, draw)
-        points = torch.from_numpy(np.ascontiguousarray(points_net)).float()
-        points[~inside_frame(points, image.shape)] = torch.nan
-        stage = -1 if film.stage is None else film.stage - 1
-        return {
+        return thumbnails | {
             "image": torch.from_numpy(image),
-            "points_net": points,
-            "stage": torch.tensor(stage),
+            "points_net": points_inside(points_net, image.shape),
+            "stage": torch.tensor(-1 if film.stage is None else film.stage - 1),
             "index": torch.tensor(index),
+        }
+
+    def draw_head(
+        self, view: np.ndarray, letterbox: Letterbox, points_view: np.ndarray, draw: tuple[int, int, str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The head by its true points, moved and varied: image (H, W) and points (K, 2) in net pixels.
+
+        The locator will miss the true frame by less than the augmentation moves it.
+        """
+        size = self.config.image_size[::-1]
+        matrix = true_frame(points_view, letterbox, self.config)
+        frame = HeadFrame(letterbox, join_matrices(matrix, self.augmenter.draw_jitter(size, draw)), size)
+        return self.augmenter.vary_in_place(frame.apply(view), frame.from_view(points_view), draw)
+
+    def draw_thumbnails(
+        self, view: np.ndarray, letterbox: Letterbox, points_view: np.ndarray, draw: tuple[int, int, str]
+    ) -> dict[str, torch.Tensor]:
+        """What the locator learns from the film: `thumbnails`, `thumbnail_points` and `kinds`."""
+        generator = np.random.default_rng(seed_of("thumbnails", *draw))
+        drawn = [draw_thumbnail(view, letterbox, points_view, generator) for _ in range(THUMBNAILS_PER_FILM)]
+        images = [self.augmenter.vary_greys(each.image, generator) for each in drawn]
+        return {
+            "thumbnails": torch.from_numpy(np.stack(images)),
+            "thumbnail_points": torch.stack([points_inside(each.points, each.image.shape) for each in drawn]),
+            "kinds": torch.from_numpy(np.stack([each.kinds for each in drawn])).float(),
         }
 
     def target_px(self, film: Film, draw: tuple[int, int, str]) -> np.ndarray:
@@ -74,6 +108,23 @@ class FilmDataset(Dataset):
     def letterbox(self, index: int) -> Letterbox:
         """How film `index` lies in its network image."""
         return self.cache.load(self.films[index])[1]
+
+
+def points_inside(points_net: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """(K, 2) points as float32, NaN where they are not on the `(height, width)` image."""
+    points = torch.from_numpy(np.ascontiguousarray(points_net)).float()
+    points[~inside_frame(points, size)] = torch.nan
+    return points
+
+
+def true_frame(points_view: np.ndarray, letterbox: Letterbox, config: Config) -> np.ndarray:
+    """The (2, 3) matrix from the view to the head's frame by a film's true points (K, 2); by the whole film where
+    fewer than two are known.
+    """
+    if (~np.isnan(points_view).any(axis=1)).sum() < 2:
+        return whole_view(letterbox.target_size, config.image_size[::-1])
+    shape = np.array(config.head_shape).reshape(-1, 2)
+    return fit_head(points_view, shape, np.ones(len(shape)))[0]
 
 
 def mix_annotators(annotators_px: np.ndarray, margin: float, draw: tuple[int, int, str]) -> np.ndarray:
@@ -122,7 +173,12 @@ def describe_data(config: Config, films: list[Film]) -> Config:
         raise UserError(
             f"These films have no CVM stages, which {config.model} learns; choose another model or other data."
         )
-    return replace(config, landmarks=landmarks, taught_by=taught_by, stage_counts=counts)
+    head_shape = ()
+    if config.head_frame:
+        columns = [LANDMARK_INDEX[symbol] for symbol in landmarks]
+        shapes = np.array([film.truth_px()[columns] for film in films])
+        head_shape = tuple(mean_shape(shapes, config.image_size[::-1]).round(2).flatten().tolist())
+    return replace(config, landmarks=landmarks, taught_by=taught_by, stage_counts=counts, head_shape=head_shape)
 
 
 class EpochPlan:

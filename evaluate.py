@@ -93,7 +93,7 @@ def check_truth(options: argparse.Namespace, films: list[Film], predictor: Predi
 
 def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predictor, weights: Path) -> int:
     """Prints all figures of a split, draws its worst films and writes what was asked for."""
-    cache = FilmCache(options.cache, options.dataset, predictor.config.image_size)
+    cache = FilmCache(options.cache, options.dataset, predictor.config.cached_size)
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)

@@ -13,10 +13,12 @@ from backbone import CephModel
 from calibration import Calibration
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
-from dataset import FilmDataset, fixed_batches, make_loader
+from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from geometry import Letterbox, cells_to_net, decode_heatmaps
+from head import HeadFrame, fit_head, is_plausible, whole_view
 from losses import film_losses
 from model import stage_probabilities
+from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
 JUDGING_BATCH = 4
@@ -26,7 +28,7 @@ JUDGING_BATCH = 4
 class Prediction:
     """What a model says of one film. Points are in original film pixels; what it was not taught is NaN or None."""
 
-    film_size: tuple[int, int]  # width and height, px
+    frame: Letterbox | HeadFrame  # how the film lay in what the network saw
     landmarks_px: np.ndarray  # (29, 2)
     confidence: np.ndarray  # (29,) 0-1, the share of a heatmap's mass at its peak; NaN for coordinate models
     spread_px: np.ndarray  # (29,) expected distance of that mass from the point
@@ -34,6 +36,11 @@ class Prediction:
     stage: int | None  # 1-6
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """Width and height of the film, px."""
+        return self.frame.source_size
 
 
 class Predictor:
@@ -49,20 +56,16 @@ class Predictor:
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
 
     @property
-    def target_size(self) -> tuple[int, int]:
-        """Width and height of the network's input."""
-        return self.config.image_size[::-1]
-
-    @property
     def names_stage(self) -> bool:
         """Whether the model was taught stages: one whose training films had none would name them at random."""
         return self.config.names_stage and (not self.config.stage_counts or any(self.config.stage_counts))
 
     def predict(self, film: np.ndarray) -> Prediction:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it."""
-        letterbox = Letterbox((film.shape[1], film.shape[0]), self.target_size)
-        image = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
-        return self.decode(self.outputs(image), [letterbox])[0]
+        letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
+        view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
+        outputs, frames = self.look(view, [letterbox])
+        return self.decode(outputs, frames)[0]
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
@@ -72,35 +75,67 @@ class Predictor:
         predictions, sums = [], {}
         loader = make_loader(dataset, fixed_batches(len(dataset), JUDGING_BATCH), workers, self.device)
         for batch in tqdm(loader, desc="Judging", unit="batch", disable=quiet, leave=False):
-            outputs = self.outputs(batch["image"])
-            with torch.inference_mode():
-                on_device = {name: tensor.to(self.device) for name, tensor in batch.items()}
-                for name, term in film_losses(outputs, on_device, self.config).items():
-                    sums[name] = sums.get(name, 0.0) + float(term.double().sum())
             letterboxes = [dataset.letterbox(int(index)) for index in batch["index"]]
-            predictions += self.decode(outputs, letterboxes)
+            outputs, frames = self.look(batch["image"], letterboxes)
+            with torch.inference_mode():
+                points_net = [
+                    in_frame(points, frame, self.config.image_size)
+                    for points, frame in zip(batch["points_net"], frames, strict=True)
+                ]
+                targets = {
+                    "points_net": torch.stack(points_net).to(self.device),
+                    "stage": batch["stage"].to(self.device),
+                }
+                for name, term in film_losses(outputs, targets, self.config).items():
+                    sums[name] = sums.get(name, 0.0) + float(term.double().sum())
+            predictions += self.decode(outputs, frames)
         return predictions, {name: total / len(dataset) for name, total in sums.items()}
 
-    def outputs(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """(B, H, W) uint8 letterboxed films to what the model returns."""
-        assert images.dtype == torch.uint8 and images.shape[1:] == self.config.image_size, (images.dtype, images.shape)
-        with torch.inference_mode():
-            return self.model(to_network_input(images, self.device))
+    @torch.inference_mode()
+    def look(
+        self, views: torch.Tensor, letterboxes: list[Letterbox]
+    ) -> tuple[dict[str, torch.Tensor], list[Letterbox | HeadFrame]]:
+        """(B, H, W) uint8 letterboxed films to what the model returns, and how each film lay in what it saw."""
+        assert views.dtype == torch.uint8 and views.shape[1:] == self.config.cached_size, (views.dtype, views.shape)
+        if not self.config.head_frame:
+            return self.model(to_network_input(views, self.device)), letterboxes
+        pictures = list(views.numpy())
+        frames = self.find_heads(pictures, letterboxes)
+        heads = np.stack([frame.apply(view) for frame, view in zip(frames, pictures, strict=True)])
+        return self.model(to_network_input(torch.from_numpy(heads), self.device)), frames
+
+    def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
+        """Where the head lies on each view, by the locator's rough points on a thumbnail."""
+        thumbnails = torch.from_numpy(np.stack([shrink_view(view) for view in views]))
+        located = self.model.locate(to_network_input(thumbnails, self.device))
+        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
+        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
+        points = cells_to_net(points_cells, stride).cpu().double().numpy()
+        negative = located["kind_logits"][:, KINDS.index("negative")].cpu().numpy() > 0
+        rows = zip(letterboxes, points, confidence.cpu().double().numpy(), negative, strict=True)
+        return [self.frame_head(*row) for row in rows]
+
+    def frame_head(self, letterbox: Letterbox, points: np.ndarray, confidence: np.ndarray, negative: bool) -> HeadFrame:
+        """The frame of a head with these rough points (K, 2) on the thumbnail; the whole view if they are none."""
+        view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
+        shape = np.array(self.config.head_shape).reshape(-1, 2)
+        matrix, _ = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        if not is_plausible(matrix, view_size, target_size):
+            matrix = whole_view(view_size, target_size)
+        return HeadFrame(letterbox, matrix, target_size, bool(negative))
 
     @torch.inference_mode()
-    def decode(self, outputs: dict[str, torch.Tensor], letterboxes: list[Letterbox]) -> list[Prediction]:
+    def decode(self, outputs: dict[str, torch.Tensor], frames: list[Letterbox | HeadFrame]) -> list[Prediction]:
         """A batch of outputs to one prediction a film, in film pixels."""
-        count = len(letterboxes)
+        count = len(frames)
         points_net, confidence, spread_net = self.decode_points(outputs, count)
         stages, probabilities = [None] * count, [None] * count
         if self.names_stage:
             probabilities = stage_probabilities(outputs["stage_logits"]).cpu().double().numpy()
             stages = (probabilities.argmax(axis=1) + 1).tolist()
         return [
-            self.make_prediction(letterbox, *row)
-            for letterbox, *row in zip(
-                letterboxes, points_net, confidence, spread_net, stages, probabilities, strict=True
-            )
+            self.make_prediction(frame, *row)
+            for frame, *row in zip(frames, points_net, confidence, spread_net, stages, probabilities, strict=True)
         ]
 
     def decode_points(self, outputs: dict[str, torch.Tensor], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,20 +150,25 @@ class Predictor:
         points_net = outputs["points_net"].cpu().double().numpy() if "points_net" in outputs else np.zeros((*size, 2))
         return points_net, np.full(size, np.nan), np.full(size, np.nan)
 
-    def make_prediction(self, letterbox, points_net, confidence, spread_net, stage, probabilities) -> Prediction:
+    def make_prediction(self, frame, points_net, confidence, spread_net, stage, probabilities) -> Prediction:
         """One film's decoded numbers, (K, ...) in network pixels, to a `Prediction` of all 29 landmarks."""
         columns = [LANDMARK_INDEX[symbol] for symbol in self.config.landmarks] if self.config.finds_landmarks else []
         landmarks_px = np.full((LANDMARK_COUNT, 2), np.nan)
-        landmarks_px[columns] = letterbox.to_px(points_net)
+        landmarks_px[columns] = frame.to_px(points_net)
         spread_px, all_confidence = np.full(LANDMARK_COUNT, np.nan), np.full(LANDMARK_COUNT, np.nan)
-        spread_px[columns] = letterbox.length_to_px(spread_net)
+        spread_px[columns] = frame.length_to_px(spread_net)
         all_confidence[columns] = confidence
         radius95_px = np.full(LANDMARK_COUNT, np.nan)
         if self.calibration is not None:
-            radius95_px = letterbox.length_to_px(self.calibration.radii_net(letterbox.length_to_net(spread_px)))
-        return Prediction(
-            letterbox.source_size, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities
-        )
+            radius95_px = frame.length_to_px(self.calibration.radii_net(frame.length_to_net(spread_px)))
+        return Prediction(frame, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities)
+
+
+def in_frame(points_view: torch.Tensor, frame: Letterbox | HeadFrame, size: tuple[int, int]) -> torch.Tensor:
+    """(K, 2) points of a view as the network saw them, NaN where it did not."""
+    if isinstance(frame, Letterbox):
+        return points_view
+    return points_inside(frame.from_view(points_view.double().numpy()), size)
 
 
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:

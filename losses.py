@@ -8,7 +8,9 @@ from torch.nn import functional
 
 from config import STAGE_COUNT, Config
 from geometry import gaussian_heatmaps, net_to_cells
+from thumbnails import SIDE as THUMBNAIL_SIDE
 
+LOCATOR_SIGMA_CELLS = 1.5
 # Coordinate errors below this share of the image's height count squared, above it linearly.
 COORDINATE_BETA = 0.02
 
@@ -20,34 +22,53 @@ def film_losses(
 
     Args:
         outputs: what a model returned.
-        batch: `points_net` (B, K, 2) with NaN, `stage` (B,) 0-5 or -1.
+        batch: `points_net` (B, K, 2) with NaN, `stage` (B,) 0-5 or -1; with thumbnails `thumbnail_points` (B, T, K, 2)
+            and `kinds` (B, T, 2), both with NaN.
     Returns:
-        `landmark` and `stage` where the model has such outputs, and `total`, their weighted sum; each (B,) float32.
+        `landmark`, `stage` and `locator` where the model has such outputs, and `total`, their weighted sum; each (B,)
+        float32.
     """
     terms = {}
     if "heatmap_logits" in outputs:
-        terms["landmark"] = heatmap_loss(outputs["heatmap_logits"], batch["points_net"], config)
+        height = config.image_size[0]
+        terms["landmark"] = heatmap_loss(outputs["heatmap_logits"], batch["points_net"], height, config.heatmap_sigma)
+    if "thumbnail_logits" in outputs:
+        terms["locator"] = locator_loss(outputs, batch["thumbnail_points"], batch["kinds"])
     if "points_net" in outputs:
         terms["landmark"] = coordinate_loss(outputs["points_net"], batch["points_net"], config.image_size)
     if "stage_logits" in outputs:
         terms["stage"] = stage_loss(outputs["stage_logits"], batch["stage"], config)
-    weights = {"landmark": 1.0, "stage": config.stage_weight if config.finds_landmarks else 1.0}
+    weights = {"landmark": 1.0, "locator": 1.0, "stage": config.stage_weight if config.finds_landmarks else 1.0}
     terms["total"] = sum(weights[name] * term for name, term in terms.items())
     return terms
 
 
-def heatmap_loss(heatmap_logits: torch.Tensor, points_net: torch.Tensor, config: Config) -> torch.Tensor:
+def heatmap_loss(
+    heatmap_logits: torch.Tensor, points_net: torch.Tensor, image_height: int, sigma_cells: float
+) -> torch.Tensor:
     """Cross-entropy between each map's softmax and the Gaussian around its point; (B, K, h, w), (B, K, 2) to (B,).
 
     Each map is normalised by itself. The mean square over all cells, nearly all of which are empty, is already tiny
     for maps of zeros, and training from scratch stays there (`benchmarks/log_baseline.py` shows it).
     """
     size = heatmap_logits.shape[-2:]
-    stride = config.image_size[0] / size[0]
-    targets = gaussian_heatmaps(net_to_cells(points_net, stride), size, config.heatmap_sigma)  # (B, K, h, w)
+    targets = gaussian_heatmaps(net_to_cells(points_net, image_height / size[0]), size, sigma_cells)  # (B, K, h, w)
     log_probabilities = torch.log_softmax(heatmap_logits.float().flatten(2), dim=-1)
     per_point = -(targets.flatten(2) * log_probabilities).sum(dim=-1)  # (B, K)
     return mean_over_known(per_point, points_net)
+
+
+def locator_loss(outputs: dict[str, torch.Tensor], thumbnail_points: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+    """Where the points are on each film's T thumbnails, and of what kind these are; (B, T, K, 2), (B, T, 2) to (B,)."""
+    films, each = kinds.shape[:2]
+    per_thumbnail = heatmap_loss(
+        outputs["thumbnail_logits"], thumbnail_points.flatten(0, 1), THUMBNAIL_SIDE, LOCATOR_SIGMA_CELLS
+    )
+    known = ~kinds.isnan()
+    per_kind = functional.binary_cross_entropy_with_logits(
+        outputs["kind_logits"].float(), torch.nan_to_num(kinds).flatten(0, 1), reduction="none"
+    ).view_as(kinds)
+    return per_thumbnail.view(films, each).mean(dim=1) + torch.where(known, per_kind, 0.0).sum(dim=2).mean(dim=1)
 
 
 def coordinate_loss(predicted_net: torch.Tensor, points_net: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:

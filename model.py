@@ -3,7 +3,8 @@
 A model takes films (B, 1, H, W), grey in 0-1, and returns a dict with one or more of
 `points_net` (B, K, 2) landmarks in network pixels; `heatmap_logits` (B, K, h, w), whose softmax over the cells says
 where the landmark is; `stage_logits` (B, 6) for a softmax, or (B, 5) ordinal ones, whose sigmoid says how probably
-the stage is past 1, 2, .. 5 (CORAL); `attention` (B, P) of a bag's patches.
+the stage is past 1, 2, .. 5 (CORAL); `attention` (B, P) of a bag's patches; `thumbnail_logits` (T, K, h, w) and
+`kind_logits` (T, 2) of thumbnails, if these were given.
 """
 
 import torch
@@ -12,7 +13,8 @@ from torch.nn import functional
 
 from backbone import Backbone, CephModel
 from config import STAGE_COUNT, Config
-from unet import PyramidDecoder, UNet
+from thumbnails import KINDS
+from unet import Locator, PyramidDecoder, UNet
 
 
 def build_model(config: Config) -> CephModel:
@@ -171,16 +173,27 @@ class UNetHeatmapModel(CephModel):
 
 
 class LandmarkNet(CephModel):
-    """`landmarks`: a residual U-Net from scratch whose heatmaps have half the film's resolution."""
+    """`landmarks`: a residual U-Net from scratch whose heatmaps have half the resolution of what it sees: the film,
+    or with `head_frame` the head that its locator finds on a thumbnail.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
         self.network = UNet(config.widths, config.blocks, config.decoder_blocks)
         self.head = nn.Sequential(nn.Dropout2d(config.dropout), nn.Conv2d(config.widths[0], len(config.landmarks), 1))
+        self.locator = Locator(len(config.landmarks), len(KINDS)) if config.head_frame else None
 
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """(B, 1, H, W) in 0-1 to `heatmap_logits` (B, K, H / 2, W / 2)."""
-        return {"heatmap_logits": self.head(self.network(film_normalised(images)))}
+    def forward(self, images: torch.Tensor, thumbnails: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """(B, 1, H, W) in 0-1 to `heatmap_logits` (B, K, H / 2, W / 2); thumbnails (T, 1, S, S), if given, to
+        `thumbnail_logits` and `kind_logits` in the same call, as several processes need it.
+        """
+        outputs = {"heatmap_logits": self.head(self.network(film_normalised(images)))}
+        return outputs if thumbnails is None else outputs | self.locate(thumbnails)
+
+    def locate(self, thumbnails: torch.Tensor) -> dict[str, torch.Tensor]:
+        """(T, 1, S, S) in 0-1 to `thumbnail_logits` (T, K, S / 2, S / 2) and `kind_logits` (T, 2)."""
+        heatmap_logits, kind_logits = self.locator(film_normalised(thumbnails))
+        return {"thumbnail_logits": heatmap_logits, "kind_logits": kind_logits}
 
 
 # --- stage alone ------------------------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def make_trainer(
         has_weights = True
     if options.compile:
         model.compile()
-    cache = FilmCache(options.cache, options.dataset, config.image_size)
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
     if processes.is_main:
         cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
     processes.wait()

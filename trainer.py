@@ -139,11 +139,14 @@ class Trainer:
         Raises:
             UserError: one of them is not finite; names the films.
         """
-        images = to_network_input(batch["image"], self.device)
-        targets = {name: batch[name].to(self.device, non_blocking=True) for name in ("points_net", "stage")}
+        inputs = [to_network_input(batch["image"], self.device)]
+        if "thumbnails" in batch:
+            inputs.append(to_network_input(batch["thumbnails"].flatten(0, 1), self.device))
+        names = {"points_net", "stage", "thumbnail_points", "kinds"} & set(batch)
+        targets = {name: batch[name].to(self.device, non_blocking=True) for name in names}
         enabled = self.autocast_dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.autocast_dtype if enabled else None, enabled=enabled):
-            outputs = network(images)
+            outputs = network(*inputs)
         terms = film_losses(outputs, targets, self.config)
         if not torch.isfinite(terms["total"]).all():
             films = ", ".join(self.train_set.films[index].film_id for index in batch["index"].tolist())

@@ -1,4 +1,4 @@
-"""The two U-Nets: `landmarks`' own, small and at stride 2, and a decoder on a ResNet's features at stride 4."""
+"""The U-Nets: `landmarks`' own at stride 2, the small one that finds the head, a decoder on a ResNet at stride 4."""
 
 import torch
 from torch import nn
@@ -69,13 +69,38 @@ class UNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) to (B, widths[0], H / 2, W / 2)."""
+        return self.climb(self.descend(images))
+
+    def descend(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """(B, 1, H, W) to the features of every level, fine to coarse."""
         features = [self.stem(images)]
         for stage in self.down:
             features.append(stage(features[-1]))
-        *skips, coarse = features[1:]
+        return features[1:]
+
+    def climb(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """What `descend` returned to (B, widths[0], H / 2, W / 2)."""
+        *skips, coarse = features
         for step, skip in zip(self.up, reversed(skips), strict=True):
             coarse = step(coarse, skip)
         return coarse
+
+
+class Locator(nn.Module):
+    """Finds the landmarks roughly on a thumbnail of a film that lies any way, and says what kind of picture it is."""
+
+    WIDTHS = (16, 32, 48, 64, 64)
+
+    def __init__(self, landmarks: int, kinds: int):
+        super().__init__()
+        self.network = UNet(self.WIDTHS, blocks=1, decoder_blocks=1)
+        self.head = nn.Conv2d(self.WIDTHS[0], landmarks, 1)
+        self.kinds = nn.Linear(self.WIDTHS[-1], kinds)
+
+    def forward(self, thumbnails: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, 1, S, S) to heatmap logits (B, K, S / 2, S / 2) and kind logits (B, kinds)."""
+        features = self.network.descend(thumbnails)
+        return self.head(self.network.climb(features)), self.kinds(features[-1].mean(dim=(2, 3)))
 
 
 class PyramidDecoder(nn.Module):

@@ -156,7 +156,7 @@ def test_none_changes_nothing_and_unknown_levels_are_refused():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_nothing(blobs, tmp_path, workers):
-    config = make_config("landmarks", image_size=(64, 48), augmentation="strong", batch_size=3)
+    config = make_config("landmarks", head_frame=False, image_size=(64, 48), augmentation="strong", batch_size=3)
     films = scan_split(blobs, "train")
     dataset = FilmDataset(films, config, FilmCache(tmp_path, blobs, config.image_size), training=True)
 

@@ -14,7 +14,7 @@ from films import scan_split
 
 def make_dataset(root, tmp_path, training, **settings):
     films = scan_split(root, "train")
-    settings = {"image_size": (120, 96), "augmentation": "none"} | settings
+    settings = {"image_size": (120, 96), "augmentation": "none", "head_frame": False} | settings
     config = describe_data(make_config("landmarks", **settings), films)
     return FilmDataset(films, config, FilmCache(tmp_path / "cache", root, config.image_size), training)
 
@@ -72,7 +72,7 @@ def test_a_config_learns_its_points_and_stages_from_the_films(tmp_path):
     assert describe_data(make_config("cvm_mil"), films).landmarks == ()
     no_points = scan_split(write_blob_dataset(tmp_path / "b", {"train": 2}, points=0), "train")
     with pytest.raises(UserError, match="no landmarks"):
-        describe_data(make_config("landmarks"), no_points)
+        describe_data(make_config("landmarks", head_frame=False), no_points)
     no_stages = scan_split(write_blob_dataset(tmp_path / "c", {"train": 2}, stages=False), "train")
     with pytest.raises(UserError, match="no CVM stages"):
         describe_data(make_config("cvm_mil"), no_stages)
@@ -83,7 +83,7 @@ def test_who_taught_a_point_is_known(blobs):
         for who in ("Senior", "Junior"):
             path = blobs / SENIOR.replace("Senior", who) / f"train{film:03d}.json"
             edit(path, lambda content: content["landmarks"][LANDMARK_INDEX["R"]].update(annotator="reader"))
-    config = describe_data(make_config("landmarks"), scan_split(blobs, "train"))
+    config = describe_data(make_config("landmarks", head_frame=False), scan_split(blobs, "train"))
     taught = dict(zip(config.landmarks, config.taught_by, strict=True))
     assert taught["R"] == "reader" and taught["S"] == "expert"
 

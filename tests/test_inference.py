@@ -34,7 +34,8 @@ class KnowingModel(CephModel):
 
 
 def predict_known(film_size, truth_px, symbols=SYMBOLS):
-    config = replace(make_config("landmarks", image_size=(160, 128), decode_radius=5), landmarks=tuple(symbols))
+    config = make_config("landmarks", head_frame=False, image_size=(160, 128), decode_radius=5)
+    config = replace(config, landmarks=tuple(symbols))
     letterbox = Letterbox(film_size, (128, 160))
     columns = [LANDMARK_INDEX[symbol] for symbol in symbols]
     model = KnowingModel(torch.from_numpy(letterbox.to_net(truth_px[columns])).float(), config)
@@ -91,13 +92,13 @@ def test_a_head_that_was_taught_no_stage_names_none(blobs, tmp_path):
 
 def test_scores_by_hand(blobs, tmp_path):
     films = scan_split(blobs, "valid")
-    config = describe_data(make_config("landmarks", image_size=(48, 32)), films)
+    config = describe_data(make_config("landmarks", head_frame=False, image_size=(48, 32)), films)
     predictions = []
     for number, film in enumerate(films):
         landmarks_px = film.truth_px() + [3.0 * (number + 1), 4.0 * (number + 1)]
         landmarks_px[0] = np.nan
         known = predict_known((96, 120), film.truth_px())
-        predictions.append(replace(known, landmarks_px=landmarks_px, film_size=(96, 120)))
+        predictions.append(replace(known, landmarks_px=landmarks_px))
     figures = score_films(films, predictions, config)["landmarks"]
     errors_mm = [5.0 * 0.25, 10 * 0.5, 15 * 0.25, 20 * 0.5]  # px times each film's pixel size
     assert figures["mre_mm"] == pytest.approx(np.mean(errors_mm))

@@ -18,10 +18,10 @@ def test_the_heatmap_loss_is_least_at_its_target():
     from geometry import gaussian_heatmaps, net_to_cells
 
     target = gaussian_heatmaps(net_to_cells(points, 2.0), (16, 16), 1.5)
-    best = heatmap_loss(target.clamp(min=1e-20).log(), points, CONFIG)
+    best = heatmap_loss(target.clamp(min=1e-20).log(), points, 32, 1.5)
     entropy = -(target * target.clamp(min=1e-20).log()).sum()
     assert best.item() == pytest.approx(entropy.item(), rel=1e-4)
-    assert heatmap_loss(torch.zeros(1, 1, 16, 16), points, CONFIG).item() == pytest.approx(math.log(256), rel=1e-4)
+    assert heatmap_loss(torch.zeros(1, 1, 16, 16), points, 32, 1.5).item() == pytest.approx(math.log(256), rel=1e-4)
 
 
 def test_every_map_counts_the_same_however_large(n=64):
@@ -31,7 +31,7 @@ def test_every_map_counts_the_same_however_large(n=64):
     target = gaussian_heatmaps(torch.tensor([[[n / 2, n / 2]]]), (n, n), 2.0)
     peak_one = target / target.max()
     assert (peak_one**2).mean() < 0.01  # all that a map of zeros loses by mean square
-    zeros = heatmap_loss(torch.zeros(1, 1, n, n), torch.tensor([[[n, n]]]), replace(CONFIG, image_size=(2 * n, 2 * n)))
+    zeros = heatmap_loss(torch.zeros(1, 1, n, n), torch.tensor([[[n, n]]]), 2 * n, 1.5)
     best = -(target * target.clamp(min=1e-20).log()).sum()
     assert zeros > 1.8 * best
 
@@ -41,11 +41,11 @@ def test_missing_points_teach_nothing():
     logits = torch.randn(2, 3, 16, 16, requires_grad=True)
     points[0, 1] = torch.nan
     points[1] = torch.nan
-    losses = heatmap_loss(logits, points, CONFIG)
+    losses = heatmap_loss(logits, points, 32, 1.5)
     losses.sum().backward()
     assert losses[1] == 0 and (logits.grad[0, 1] == 0).all() and (logits.grad[1] == 0).all()
     assert logits.grad[0, 0].abs().sum() > 0 and torch.isfinite(logits.grad).all()
-    full = heatmap_loss(logits[:1, [0, 2]], points[:1, [0, 2]], CONFIG)
+    full = heatmap_loss(logits[:1, [0, 2]], points[:1, [0, 2]], 32, 1.5)
     assert torch.allclose(losses[0], full[0])
 
 

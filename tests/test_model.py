@@ -21,6 +21,7 @@ def small_config(name: str, **settings):
         "pretrained": False,
         "widths": (16, 24, 32),
         "blocks": 1,
+        "head_frame": False,
     } | settings
     return replace(make_config(name, **settings), stage_counts=(1, 2, 3, 4, 5, 6))
 

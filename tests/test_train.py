@@ -33,8 +33,10 @@ SMALL = [
     "--device",
     "cpu",
 ]
+TINY = ["--widths", "16,24", "--blocks", "1"]
 NETS = {
-    "landmarks": ["--model", "landmarks", "--widths", "16,24", "--blocks", "1", "--dropout", "0.2", *SMALL],
+    "landmarks": ["--model", "landmarks", *TINY, "--dropout", "0.2", "--no-head-frame", *SMALL],
+    "heads": ["--model", "landmarks", *TINY, "--view-size", "96x80", *SMALL],
     "cephnet": ["--model", "cephnet", "--dropout", "0.3", *SMALL],
     "cvm_mil": ["--model", "cvm_mil", "--no-pretrained", "--patch-size", "16", "--patches", "3", *SMALL],
 }
@@ -84,10 +86,11 @@ def assert_same(first: object, second: object, path: str = "") -> None:
         assert first == second, path
 
 
-@pytest.mark.parametrize("model", NETS)
-def test_stopped_anywhere_and_resumed_is_as_never_stopped(blobs, tmp_path, monkeypatch, model):
+@pytest.mark.parametrize("flags", NETS.values(), ids=NETS)
+def test_stopped_anywhere_and_resumed_is_as_never_stopped(blobs, tmp_path, monkeypatch, flags):
     """Killed by Ctrl-C after every few steps, in the middle of epochs and between them."""
-    assert run(blobs, tmp_path / "whole", *NETS[model], "--epochs", "3") == 0
+    model = flags[1]
+    assert run(blobs, tmp_path / "whole", *flags, "--epochs", "3") == 0
     train_step, steps = Trainer.train_step, []
 
     def interrupted_step(self, *arguments):
@@ -97,7 +100,7 @@ def test_stopped_anywhere_and_resumed_is_as_never_stopped(blobs, tmp_path, monke
         return train_step(self, *arguments)
 
     monkeypatch.setattr(Trainer, "train_step", interrupted_step)
-    statuses = [run(blobs, tmp_path / "parts", *NETS[model], "--epochs", "3") for _ in range(5)]
+    statuses = [run(blobs, tmp_path / "parts", *flags, "--epochs", "3") for _ in range(5)]
     assert statuses == [130, 130, 130, 130, 0] and len(steps) == 9
     for whole, parts in zip(outcome(tmp_path / "whole", model), outcome(tmp_path / "parts", model), strict=True):
         assert_same(whole, parts)

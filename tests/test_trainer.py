@@ -136,7 +136,7 @@ def test_workers_may_be_spawned(tmp_path):
     """Windows and Python 3.14 start workers afresh: everything they get must pickle."""
     root = write_blob_dataset(tmp_path / "set", {"train": 4})
     films = scan_split(root, "train")
-    config = describe_data(make_config("landmarks", image_size=(48, 32), batch_size=2), films)
+    config = describe_data(make_config("landmarks", head_frame=False, image_size=(48, 32), batch_size=2), films)
     dataset = FilmDataset(films, config, FilmCache(tmp_path, root, config.image_size), training=True)
     loader = torch.utils.data.DataLoader(
         dataset, batch_sampler=[[(1, 0), (1, 1)], [(1, 2), (1, 3)]], num_workers=1, multiprocessing_context="spawn"
