@@ -1,5 +1,6 @@
 """One training over several processes (torchrun), or alone: the same calls, which do nothing when there is only one."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -61,4 +62,5 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
 def leave_processes() -> None:
     """Ends what `join_processes` began."""
     if distributed.is_available() and distributed.is_initialized():
+        gc.collect()  # what still averages gradients must end before the connection does, or the process aborts
         distributed.destroy_process_group()

@@ -85,17 +85,19 @@ class Trainer:
             Interrupted: `stop_requested` was set; the run is saved.
             UserError: the loss is not finite.
         """
+        network, is_free = None, None
         while self.epoch < self.config.epochs and not self.progress.should_stop(self.config):
             started = time.perf_counter()
-            self.apply_freezing()
-            self.train_epoch(started)
+            was_free, is_free = is_free, self.apply_freezing()
+            if network is None or is_free != was_free:  # processes agree once on which gradients they average
+                network = self.processes.wrap(self.model, self.device)
+            self.train_epoch(network, started)
             figures, valid_loss = self.processes.share(self.judge() if self.processes.is_main else None)
             self.finish_epoch(figures, valid_loss, started, on_epoch)
 
-    def train_epoch(self, started: float) -> None:
+    def train_epoch(self, network: nn.Module, started: float) -> None:
         """Takes the remaining optimiser steps of the next epoch."""
         self.model.train()
-        network = self.processes.wrap(self.model, self.device)
         self.plan.start(self.epoch + 1, self.step)
         batch_sizes = [len(batch) for batch in self.plan.batches()]
         pieces = iter(self.loader)
@@ -157,10 +159,12 @@ class Trainer:
             )
         return terms["total"]
 
-    def apply_freezing(self) -> None:
-        """Freezes or frees the backbone as the coming epoch asks."""
+    def apply_freezing(self) -> bool:
+        """Freezes or frees the backbone as the coming epoch asks; whether it is free."""
+        is_free = not self.frozen_at_start or self.epoch >= self.config.freeze_epochs
         if self.frozen_at_start:
-            self.model.set_backbone_trainable(self.epoch >= self.config.freeze_epochs)
+            self.model.set_backbone_trainable(is_free)
+        return is_free
 
     def set_learning_rate(self) -> float:
         """Gives the optimiser the rate of the coming step."""
