@@ -8,12 +8,14 @@ import numpy as np
 
 from geometry import Letterbox
 from head import invert_inside, move_points, warp_image
+from strangers import TAUGHT, draw_stranger
 
 SIDE = 192  # net pixels
 KINDS = ("negative", "stranger")  # what the locator says of a picture beside its points: bone is dark; it is no film
 
-MIRRORED, NEGATIVE, STRANGER = 0.5, 0.4, 0.15  # probabilities
-TURNED = 0.15  # and of lying in any direction
+MIRRORED, NEGATIVE, STRANGER = 0.5, 0.4, 0.2  # probabilities
+SHUFFLED = 0.5  # of a stranger being made of the film's own pieces rather than drawn
+TURNED = 0.15  # of lying in any direction
 TURN_DEGREES = 25.0
 EXTENT = (0.2, 1.1)  # of the head's landmarks, share of the thumbnail
 TILES = 4
@@ -41,7 +43,7 @@ def view_of_thumbnail(points: np.ndarray, view_size: tuple[int, int]) -> np.ndar
 def draw_thumbnail(
     view: np.ndarray, letterbox: Letterbox, points_view: np.ndarray, generator: np.random.Generator
 ) -> Thumbnail:
-    """A wild thumbnail of a film, or now and then of a stranger made of its pieces.
+    """A wild thumbnail of a film, or now and then a stranger.
 
     Args:
         view: (H, W) uint8, the letterboxed film.
@@ -56,7 +58,11 @@ def draw_thumbnail(
     image = warp_image(view, matrix, (SIDE, SIDE), border)
     points = move_points(points_view, matrix)
     if generator.random() < STRANGER:
-        return Thumbnail(shuffle_tiles(image, generator), np.full_like(points, np.nan), np.array([np.nan, 1.0]))
+        if generator.random() < SHUFFLED:
+            image = shuffle_tiles(image, generator)
+        else:
+            image = draw_stranger(str(generator.choice(TAUGHT)), SIDE, generator)
+        return Thumbnail(image, np.full_like(points, np.nan), np.array([np.nan, 1.0]))
     return Thumbnail(image, points, np.array([float(negative), 0.0]))
 
 
