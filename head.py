@@ -29,6 +29,7 @@ class HeadFrame:
     matrix: np.ndarray  # (2, 3) view to net
     target_size: tuple[int, int]  # width and height, net pixels
     negative: bool = False  # the film shows bone dark
+    doubt: float = 0.0  # how unlike a lateral head it looks; above 1 it is taken for none
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -48,7 +49,8 @@ class HeadFrame:
     @property
     def turn_degrees(self) -> float:
         """How far the head is turned on the film against the average head, clockwise positive."""
-        return float(-np.degrees(np.arctan2(self.matrix[1, 0], self.matrix[0, 0])))
+        across = self.matrix[:, 0] * (-1.0 if self.mirrored else 1.0)  # where the film's x axis goes
+        return float(-np.degrees(np.arctan2(across[1], across[0])))
 
     def from_view(self, points_view: np.ndarray) -> np.ndarray:
         """View pixels (..., 2) to net pixels (..., 2); NaN stays NaN."""

@@ -23,6 +23,13 @@ from thumbnails import KINDS, shrink_view, view_of_thumbnail
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
 JUDGING_BATCH = 4
 
+# A film is taken for no lateral cephalogram when its rough points fit the mean head worse than this share of its size,
+# or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
+LARGEST_MISFIT = 0.25
+LARGEST_STRANGENESS = 0.5
+NOTED_TURN_DEGREES = 20.0
+REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -36,6 +43,11 @@ class Prediction:
     stage: int | None  # 1-6
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_head(self) -> bool:
+        """Whether the film looks like a lateral cephalogram at all."""
+        return isinstance(self.frame, Letterbox) or self.frame.doubt <= 1.0
 
     @property
     def film_size(self) -> tuple[int, int]:
@@ -61,16 +73,21 @@ class Predictor:
         return self.config.names_stage and (not self.config.stage_counts or any(self.config.stage_counts))
 
     def predict(self, film: np.ndarray) -> Prediction:
-        """Reads one film, (height, width) uint8 as `images.read_film` gives it."""
+        """Reads one film, (height, width) uint8 as `images.read_film` gives it; a picture that is no lateral
+        cephalogram gets no points and no stage, but a warning.
+        """
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
         view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         outputs, frames = self.look(view, [letterbox])
-        return self.decode(outputs, frames)[0]
+        prediction = self.decode(outputs, frames)[0]
+        return prediction if prediction.is_head else self.refuse(prediction)
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
     ) -> tuple[list[Prediction], dict[str, float]]:
-        """Reads all films of a data set, and gives the mean of each loss term over them."""
+        """Reads all films of a data set, and gives the mean of each loss term over them. These are known to be
+        cephalograms, so none is refused.
+        """
         assert not dataset.training, "films must not be varied while they are judged"
         predictions, sums = [], {}
         loader = make_loader(dataset, fixed_batches(len(dataset), JUDGING_BATCH), workers, self.device)
@@ -111,18 +128,23 @@ class Predictor:
         stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
         points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
         points = cells_to_net(points_cells, stride).cpu().double().numpy()
-        negative = located["kind_logits"][:, KINDS.index("negative")].cpu().numpy() > 0
-        rows = zip(letterboxes, points, confidence.cpu().double().numpy(), negative, strict=True)
+        kinds = located["kind_logits"].cpu().double().numpy()
+        rows = zip(letterboxes, points, confidence.cpu().double().numpy(), kinds, strict=True)
         return [self.frame_head(*row) for row in rows]
 
-    def frame_head(self, letterbox: Letterbox, points: np.ndarray, confidence: np.ndarray, negative: bool) -> HeadFrame:
+    def frame_head(
+        self, letterbox: Letterbox, points: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
+    ) -> HeadFrame:
         """The frame of a head with these rough points (K, 2) on the thumbnail; the whole view if they are none."""
         view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        matrix, _ = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        matrix, misfit = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        stranger = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")]))
+        doubt = max(misfit / LARGEST_MISFIT, stranger / LARGEST_STRANGENESS)
         if not is_plausible(matrix, view_size, target_size):
-            matrix = whole_view(view_size, target_size)
-        return HeadFrame(letterbox, matrix, target_size, bool(negative))
+            matrix, doubt = whole_view(view_size, target_size), np.inf
+        negative = bool(kind_logits[KINDS.index("negative")] > 0)
+        return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
 
     @torch.inference_mode()
     def decode(self, outputs: dict[str, torch.Tensor], frames: list[Letterbox | HeadFrame]) -> list[Prediction]:
@@ -161,7 +183,30 @@ class Predictor:
         radius95_px = np.full(LANDMARK_COUNT, np.nan)
         if self.calibration is not None:
             radius95_px = frame.length_to_px(self.calibration.radii_net(frame.length_to_net(spread_px)))
-        return Prediction(frame, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities)
+        return Prediction(
+            frame, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities, describe_frame(frame)
+        )
+
+    def refuse(self, prediction: Prediction) -> Prediction:
+        """A prediction without anything in it but the reason."""
+        nothing = np.full(LANDMARK_COUNT, np.nan)
+        return Prediction(
+            prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, [REFUSAL]
+        )
+
+
+def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:
+    """In a sentence each, how a film was not as the films that taught the network."""
+    if isinstance(frame, Letterbox):
+        return []
+    sentences = []
+    if frame.mirrored:
+        sentences.append("The face looks to the other side than usual; the film was read mirrored.")
+    if frame.negative:
+        sentences.append("The film is a negative; it was read as a positive.")
+    if abs(frame.turn_degrees) > NOTED_TURN_DEGREES:
+        sentences.append(f"The head is turned by {abs(frame.turn_degrees):.0f} degrees; it was read upright.")
+    return sentences
 
 
 def in_frame(points_view: torch.Tensor, frame: Letterbox | HeadFrame, size: tuple[int, int]) -> torch.Tensor:

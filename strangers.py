@@ -39,7 +39,7 @@ def on_background(side: int, generator: np.random.Generator) -> np.ndarray:
 
 def bone(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, width: float, grey: float) -> None:
     """A long bone: a shaft with a bright edge and two knobs, drawn onto the canvas."""
-    ends = [tuple(int(round(value)) for value in point) for point in (start, end)]
+    ends = [tuple(round(float(value)) for value in point) for point in (start, end)]
     thick = max(int(width), 2)
     cv2.line(canvas, *ends, grey, thick, cv2.LINE_AA)
     for point in ends:

@@ -29,7 +29,7 @@ STAGE_KEYS = {"accuracy", "macro_f1", "qwk", "mae", "within_one", "ece", "confus
 
 
 def make_weights(blobs, path, model="cephnet", split="train"):
-    settings = make_config(model, image_size=(48, 32), pretrained=False)
+    settings = make_config(model, image_size=(48, 32), pretrained=False, head_frame=False)
     config = describe_data(settings, scan_split(blobs, split))
     torch.manual_seed(0)
     network = build_model(config)

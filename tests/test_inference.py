@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,9 +15,10 @@ from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, gaussian_heatmaps, net_to_cells
 from images import read_film
-from inference import Predictor, default_weights, pick_device
+from inference import REFUSAL, Predictor, default_weights, pick_device
 from model import build_model
 from scoring import measure_errors, score_films, selection_score
+from thumbnails import SIDE
 
 
 class KnowingModel(CephModel):
@@ -164,3 +166,59 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
     assert pick_device("auto").type == "cpu"
     with pytest.raises(UserError, match="--device cpu"):
         pick_device("cuda")
+
+
+class KnowingLocator(CephModel):
+    """Knows roughly where the head is on the thumbnail; its maps peak at the brightest spot of what it is shown."""
+
+    def __init__(self, thumbnail_points: np.ndarray, kind_logits: list[float]):
+        super().__init__()
+        self.points, self.kinds = torch.from_numpy(thumbnail_points).float(), torch.tensor([kind_logits])
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def locate(self, thumbnails):
+        maps = gaussian_heatmaps(net_to_cells(self.points, 2.0)[None], (SIDE // 2, SIDE // 2), 1.5)
+        return {"thumbnail_logits": maps.clamp(min=1e-30).log(), "kind_logits": self.kinds}
+
+    def forward(self, images):
+        small = torch.nn.functional.avg_pool2d(images, 2)
+        return {"heatmap_logits": 200 * small.expand(-1, len(SYMBOLS), -1, -1)}
+
+
+def predict_dot(mirrored: bool, negative: bool, stranger_logit: float = -5.0, broken: bool = False):
+    """A film of a head of random shape with one bright dot on it; the dot and the prediction."""
+    generator = np.random.default_rng(1)
+    shape = generator.uniform(30, 130, (29, 2))
+    turn = np.deg2rad(30)
+    linear = 4 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    points_px = (shape * [-1 if mirrored else 1, 1]) @ linear.T
+    points_px = points_px - points_px.min(axis=0) + 120
+    film = np.full((1000, 900), 20, np.uint8)
+    dot_px = points_px[7]
+    cv2.circle(film, tuple(dot_px.round().astype(int).tolist()), 12, 255, -1)
+    film = 255 - film if negative else film
+    settings = {"image_size": (160, 160), "view_size": (512, 512), "decode_radius": 5}
+    config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
+    view = Letterbox((900, 1000), (512, 512))
+    thumbnail_points = Letterbox((512, 512), (SIDE, SIDE)).to_net(view.to_net(points_px))
+    if broken:
+        thumbnail_points = generator.permutation(thumbnail_points)
+    model = KnowingLocator(thumbnail_points, [5.0 if negative else -5.0, stranger_logit])
+    return dot_px, Predictor(model, config, torch.device("cpu")).predict(film)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_head_is_read_however_it_lies_on_the_film(mirrored, negative):
+    """Turned by 30 degrees, mirrored or not, as a negative or not: the dot is found where it is on the film."""
+    dot_px, prediction = predict_dot(mirrored, negative)
+    assert np.abs(prediction.landmarks_px - dot_px).max() < 3.0
+    said = " ".join(prediction.warnings)
+    assert ("mirrored" in said) == mirrored and ("negative" in said) == negative and "30 degrees" in said
+
+
+@pytest.mark.parametrize("flaw", [{"stranger_logit": 3.0}, {"broken": True}])
+def test_a_picture_that_is_no_head_gets_no_points(flaw):
+    _, prediction = predict_dot(False, False, **flaw)
+    assert np.isnan(prediction.landmarks_px).all() and np.isnan(prediction.radius95_px).all()
+    assert prediction.warnings == [REFUSAL]
