@@ -16,7 +16,7 @@ from calibration import coverage, cross_coverage, fit_calibration, quarter_ratio
 from checkpoint import epoch_path, list_epochs, load_model, save_weights
 from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
 from dataset import FilmDataset
-from films import Film, films_fingerprint, scan_split
+from films import Film, films_fingerprint, training_films
 from inference import Predictor, load_predictor, pick_device
 from partition import split_folds
 from scoring import measure_errors
@@ -64,7 +64,7 @@ def calibrate(options: argparse.Namespace) -> None:
     Raises:
         UserError: the runs are not the folds of this data set, or the weights find other landmarks.
     """
-    films = scan_split(options.dataset, "train")
+    films, _ = training_films(options.dataset)
     count = len(options.runs)
     if not 2 <= count <= len(films):
         raise UserError(f"--runs names {count} runs; name those of all folds, at least 2.")

@@ -253,6 +253,30 @@ def group_twins(films: list[Film]) -> list[list[Film]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
+def training_films(root: Path) -> tuple[list[Film], list[Film]]:
+    """The films to learn from: those of train, less any that are also in valid or test; and those left out.
+
+    Raises:
+        UserError: the data set is not there, or a training film's labels cannot be used.
+    """
+    train = scan_split(root, "train")
+    judged = [
+        film
+        for split in ("valid", "test")
+        if has_split(root, split)
+        for film, _ in inspect_split(root, split)
+        if film is not None
+    ]
+    judged_twins = {
+        film.image_path
+        for twins in group_twins(train + judged)
+        if any(twin.split != "train" for twin in twins)
+        for film in twins
+    }
+    left_out = [film for film in train if film.image_path in judged_twins]
+    return [film for film in train if film.image_path not in judged_twins], left_out
+
+
 def films_fingerprint(films: list[Film]) -> str:
     """Changes when a film is added or removed, not with their order."""
     names = " ".join(sorted(film.film_id for film in films))

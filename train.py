@@ -32,7 +32,7 @@ from config import (
     config_from_json,
 )  # fmt: skip
 from dataset import FilmDataset, describe_data
-from films import Film, films_fingerprint, has_split, impossible_points, scan_split
+from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
 from partition import split_folds
@@ -113,7 +113,7 @@ def train(options: argparse.Namespace) -> int:
     warn_of_idle_card(device)
     run = options.output / (options.run or asked.model)
     state = open_run(run, options.restart, processes)
-    films, held_out = choose_films(options)
+    films, held_out = choose_films(options, say_so=processes.is_main)
     config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
     check_held_out(config, held_out)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
@@ -165,9 +165,12 @@ def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
     return load_checkpoint(path) if path is not None else None
 
 
-def choose_films(options: argparse.Namespace) -> tuple[list[Film], list[Film] | None]:
+def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
     """The films to learn from, and those to judge by (None with --no-valid)."""
-    train_films = scan_split(options.dataset, "train")
+    train_films, twins = training_films(options.dataset)
+    if twins and say_so:
+        names = ", ".join(film.film_id for film in twins)
+        print(f"Left out of training, since the same picture is in valid or test: {names}.")
     if options.no_valid:
         return train_films, None
     if options.folds:

@@ -9,7 +9,7 @@ from conftest import write_blob_dataset
 
 from annotations import read_landmarks, read_machines, write_landmarks
 from config import LANDMARK_INDEX, SYMBOLS, UserError
-from films import distance_px, group_twins, has_split, impossible_points, scan_split
+from films import distance_px, group_twins, has_split, impossible_points, scan_split, training_films
 
 SENIOR = "train/Annotations/Cephalometric Landmarks/Senior Orthodontists"
 STAGES = "train/Annotations/CVM Stages"
@@ -212,3 +212,12 @@ def test_distance():
     points_px = np.full((29, 2), np.nan)
     points_px[LANDMARK_INDEX["S"]], points_px[LANDMARK_INDEX["N"]] = (0, 0), (30, 40)
     assert distance_px(points_px, "S", "N") == 50 and np.isnan(distance_px(points_px, "S", "Me"))
+
+
+def test_films_that_are_also_judged_by_are_not_learnt_from(blobs):
+    pictures = blobs / "train" / "Cephalograms", blobs / "test" / "Cephalograms"
+    (pictures[0] / "train002.png").write_bytes((pictures[1] / "test001.png").read_bytes())
+    (pictures[0] / "train005.png").write_bytes((pictures[0] / "train001.png").read_bytes())  # twins within train may stay
+    films, left_out = training_films(blobs)
+    assert [film.film_id for film in left_out] == ["train002"]
+    assert {"train001", "train005"} <= {film.film_id for film in films} and len(films) == 7
