@@ -217,7 +217,7 @@ def test_distance():
 def test_films_that_are_also_judged_by_are_not_learnt_from(blobs):
     pictures = blobs / "train" / "Cephalograms", blobs / "test" / "Cephalograms"
     (pictures[0] / "train002.png").write_bytes((pictures[1] / "test001.png").read_bytes())
-    (pictures[0] / "train005.png").write_bytes((pictures[0] / "train001.png").read_bytes())  # twins within train may stay
+    (pictures[0] / "train005.png").write_bytes((pictures[0] / "train001.png").read_bytes())  # these may stay
     films, left_out = training_films(blobs)
     assert [film.film_id for film in left_out] == ["train002"]
     assert {"train001", "train005"} <= {film.film_id for film in films} and len(films) == 7
