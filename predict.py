@@ -7,18 +7,15 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from analysis import measure
 from annotations import write_landmarks
-from config import DEFAULT_OUTPUT, SYMBOLS, UserError
+from config import DEFAULT_OUTPUT, UserError
 from files import read_bytes, write_csv, write_json
 from images import IMAGE_SUFFIXES, dicom_pixel_size_mm, read_film, write_png
-from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
+from inference import Predictor, default_weights, load_predictor, pick_device
+from reading import CSV_COLUMNS, describe_reading, point_rows, read
 from visualize import draw_film
-
-CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "taught_by"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -119,14 +116,14 @@ def predict_all(options: argparse.Namespace, paths: list[Path], predictors: list
         except UserError as error:
             failures.append(str(error))
             continue
-        predictions = [predictor.predict(film) for predictor in predictors]
-        entries.append(describe_film(path, film, pixel_size_mm, predictions))
-        points_px = merged_points_px(predictions, film)
-        rows += point_rows(name, points_px, predictions, predictors)
+        reading = read(predictors, film, name, pixel_size_mm)
+        entries.append(describe_reading(reading, str(path)))
+        rows += point_rows(reading)
         if options.overlay:
-            write_png(options.out / f"{name}_overlay.png", draw_film(film, points_px, numbers=True, title=name))
+            overlay = draw_film(film, reading.points_px, numbers=True, title=name)
+            write_png(options.out / f"{name}_overlay.png", overlay)
         if options.annotations:
-            write_landmarks(options.out / "annotations" / f"{name}.json", name, points_px)
+            write_landmarks(options.out / "annotations" / f"{name}.json", name, reading.points_px)
     if options.json or not (options.csv or options.overlay or options.annotations):
         write_json(options.out / "predictions.json", entries)
     if options.csv:
@@ -139,102 +136,6 @@ def film_pixel_size_mm(path: Path, given_mm: float | None) -> float | None:
     if path.suffix.lower() == ".dcm":
         return dicom_pixel_size_mm(read_bytes(path), path) or given_mm
     return given_mm
-
-
-def merged_points_px(predictions: list[Prediction], film: np.ndarray) -> np.ndarray:
-    """(29, 2) the first prediction of each point; NaN for points outside the film."""
-    points_px = np.full((len(SYMBOLS), 2), np.nan)
-    for prediction in predictions:
-        points_px = np.where(np.isnan(points_px), prediction.landmarks_px, points_px)
-    limits = np.array(film.shape[::-1]) - 0.5
-    outside = ((points_px < -0.5) | (points_px > limits)).any(axis=1)
-    return np.where(outside[:, None], np.nan, points_px)
-
-
-def describe_film(path: Path, film: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]) -> dict:
-    """A film's entry of predictions.json. Radii are null where the weights carry no calibration."""
-    points_px = merged_points_px(predictions, film)
-    warnings = [text for prediction in predictions for text in prediction.warnings]
-    landmarks = {}
-    for column, symbol in enumerate(SYMBOLS):
-        source = source_of(column, predictions)
-        if np.isnan(points_px[column]).any():
-            if source is not None:
-                warnings.append(f"{symbol} would lie outside the film and is left out.")
-            continue
-        x, y = points_px[column]
-        landmarks[symbol] = {
-            "x": round(float(x), 3),
-            "y": round(float(y), 3),
-            "confidence": plain(source.confidence[column], 4),
-            "spread_px": plain(source.spread_px[column], 3),
-        } | describe_radius(source.radius95_px[column], pixel_size_mm)
-    return {
-        "film": str(path),
-        "width": film.shape[1],
-        "height": film.shape[0],
-        "pixel_size_mm": pixel_size_mm,
-        "landmarks": landmarks,
-        "measurements": rounded_measurements(points_px, pixel_size_mm, predictions),
-        "cvm": describe_stage(predictions),
-        "warnings": warnings,
-    }
-
-
-def describe_radius(radius95_px: float, pixel_size_mm: float | None) -> dict[str, float | None]:
-    """A radius in mm where the film has a pixel size, else in film pixels."""
-    if pixel_size_mm is None:
-        return {"radius95_px": plain(radius95_px, 2)}
-    return {"radius95_mm": plain(radius95_px * pixel_size_mm, 3)}
-
-
-def rounded_measurements(
-    points_px: np.ndarray, pixel_size_mm: float | None, predictions: list[Prediction]
-) -> dict[str, dict]:
-    """`analysis.measure` with numbers short enough to read, and with intervals where the points have radii."""
-    sources = [source_of(column, predictions) for column in range(len(SYMBOLS))]
-    radii_px = np.array([np.nan if each is None else each.radius95_px[column] for column, each in enumerate(sources)])
-    table = measure(points_px, pixel_size_mm, None if np.isnan(radii_px).all() else radii_px)
-    return {
-        name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
-        for name, row in table.items()
-    }
-
-
-def source_of(column: int, predictions: list[Prediction]) -> Prediction | None:
-    """The prediction that a point is taken from."""
-    return next((each for each in predictions if not np.isnan(each.landmarks_px[column]).any()), None)
-
-
-def describe_stage(predictions: list[Prediction]) -> dict | None:
-    """The first stage that a model names; None where none does."""
-    for prediction in predictions:
-        if prediction.stage is not None:
-            probabilities = [round(float(value), 4) for value in prediction.stage_probabilities]
-            return {"stage": prediction.stage, "probabilities": probabilities, "roi": None}
-    return None
-
-
-def point_rows(
-    name: str, points_px: np.ndarray, predictions: list[Prediction], predictors: list[Predictor]
-) -> list[dict]:
-    """A film's rows of predictions.csv."""
-    rows = []
-    for column, symbol in enumerate(SYMBOLS):
-        if np.isnan(points_px[column]).any():
-            continue
-        source = source_of(column, predictions)
-        config = predictors[predictions.index(source)].config
-        values = (*points_px[column], source.confidence[column], source.spread_px[column])
-        numbers = ["" if np.isnan(value) else round(float(value), 4) for value in values]
-        taught_by = config.taught_by[config.landmarks.index(symbol)]
-        rows.append(dict(zip(CSV_COLUMNS, [name, symbol, *numbers, taught_by], strict=True)))
-    return rows
-
-
-def plain(value: float, digits: int) -> float | None:
-    """A rounded float for JSON; None for NaN."""
-    return None if np.isnan(value) else round(float(value), digits)
 
 
 if __name__ == "__main__":

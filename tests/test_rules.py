@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     "config", "files", "geometry", "head", "strangers", "thumbnails", "images", "annotations", "films", "audit", "warp",
     "artefacts", "augment", "cache", "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses",
-    "metrics", "checkpoint", "calibration", "inference", "scoring",
+    "metrics", "checkpoint", "calibration", "inference", "reading", "scoring",
     "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
 ]  # fmt: skip
 COMMANDS = [

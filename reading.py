@@ -1,0 +1,143 @@
+"""One film as read: its points with their radii, its measurements and its stage, for predict's files and the demo's
+page alike.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from analysis import measure
+from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS
+from inference import Predictor
+
+CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
+USER = "user"  # who placed a corrected point
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What is known of one film. Points are in film pixels; what is not known is NaN, None or an empty text."""
+
+    name: str
+    film_size: tuple[int, int]  # width and height, px
+    pixel_size_mm: float | None
+    points_px: np.ndarray  # (29, 2)
+    confidence: np.ndarray  # (29,) 0-1
+    spread_px: np.ndarray  # (29,)
+    radius95_px: np.ndarray  # (29,); 0 for a point that the user placed
+    taught_by: tuple[str, ...]  # (29,) "expert", "reader", "user" or ""
+    stage: int | None = None  # 1-6
+    stage_probabilities: np.ndarray | None = None  # (6,)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> np.ndarray:
+        """(29,) bool: which points there are."""
+        return ~np.isnan(self.points_px).any(axis=1)
+
+    def measurements(self) -> dict[str, dict]:
+        """`analysis.measure` of these points; no intervals where no point has a radius."""
+        radius95_px = None if np.isnan(self.radius95_px[self.known]).all() else self.radius95_px
+        return measure(self.points_px, self.pixel_size_mm, radius95_px)
+
+    def corrected(self, points_px: dict[str, tuple[float, float]]) -> "Reading":
+        """The reading with some points, by symbol, as the user placed them: certain, and marked as the user's."""
+        points, radius, taught = self.points_px.copy(), self.radius95_px.copy(), list(self.taught_by)
+        confidence, spread = self.confidence.copy(), self.spread_px.copy()
+        for symbol, point_px in points_px.items():
+            index = LANDMARK_INDEX[symbol]
+            points[index], radius[index], taught[index] = point_px, 0.0, USER
+            confidence[index], spread[index] = np.nan, np.nan
+        return replace(
+            self, points_px=points, radius95_px=radius, taught_by=tuple(taught), confidence=confidence, spread_px=spread
+        )
+
+
+def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm: float | None) -> Reading:
+    """Reads a film, (height, width) uint8, with one or more models: each point and the stage is that of the first
+    model that gives it. Points outside the film are left out, with a warning.
+    """
+    points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
+    confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
+    stage, probabilities, warnings = None, None, []
+    for predictor in predictors:
+        prediction = predictor.predict(film)
+        new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
+        points_px[new], confidence[new] = prediction.landmarks_px[new], prediction.confidence[new]
+        spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
+        for index in np.flatnonzero(new):
+            taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
+        if stage is None and prediction.stage is not None:
+            stage, probabilities = prediction.stage, prediction.stage_probabilities
+        warnings += [text for text in prediction.warnings if text not in warnings]
+    outside = ((points_px < -0.5) | (points_px > np.array(film.shape[::-1]) - 0.5)).any(axis=1)
+    warnings += [f"{SYMBOLS[index]} would lie outside the film and is left out." for index in np.flatnonzero(outside)]
+    points_px[outside], confidence[outside], spread_px[outside], radius95_px[outside] = np.nan, np.nan, np.nan, np.nan
+    taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
+    return Reading(
+        name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
+        probabilities, warnings,
+    )  # fmt: skip
+
+
+def describe_reading(reading: Reading, film_path: str) -> dict:
+    """A film's entry of predictions.json. Radii are null where the weights carry no calibration."""
+    landmarks = {}
+    for index in np.flatnonzero(reading.known):
+        x, y = reading.points_px[index]
+        landmarks[SYMBOLS[index]] = {
+            "x": round(float(x), 3),
+            "y": round(float(y), 3),
+            "confidence": plain(reading.confidence[index], 4),
+            "spread_px": plain(reading.spread_px[index], 3),
+            "taught_by": reading.taught_by[index],
+        } | describe_radius(reading.radius95_px[index], reading.pixel_size_mm)
+    return {
+        "film": film_path,
+        "width": reading.film_size[0],
+        "height": reading.film_size[1],
+        "pixel_size_mm": reading.pixel_size_mm,
+        "landmarks": landmarks,
+        "measurements": rounded(reading.measurements()),
+        "cvm": describe_stage(reading),
+        "warnings": reading.warnings,
+    }
+
+
+def describe_radius(radius95_px: float, pixel_size_mm: float | None) -> dict[str, float | None]:
+    """A radius in mm where the film has a pixel size, else in film pixels."""
+    if pixel_size_mm is None:
+        return {"radius95_px": plain(radius95_px, 2)}
+    return {"radius95_mm": plain(radius95_px * pixel_size_mm, 3)}
+
+
+def rounded(measurements: dict[str, dict]) -> dict[str, dict]:
+    """Measurements with numbers short enough to read."""
+    return {
+        name: {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+        for name, row in measurements.items()
+    }
+
+
+def describe_stage(reading: Reading) -> dict | None:
+    """The stage with its probabilities; None where no model names one."""
+    if reading.stage is None:
+        return None
+    probabilities = [round(float(value), 4) for value in reading.stage_probabilities]
+    return {"stage": reading.stage, "probabilities": probabilities, "roi": None}
+
+
+def point_rows(reading: Reading) -> list[dict]:
+    """A film's rows of predictions.csv, a row for each point there is."""
+    rows = []
+    for index in np.flatnonzero(reading.known):
+        values = (*reading.points_px[index], reading.confidence[index], reading.spread_px[index])
+        numbers = ["" if np.isnan(value) else round(float(value), 4) for value in (*values, reading.radius95_px[index])]
+        cells = [reading.name, SYMBOLS[index], *numbers, reading.taught_by[index]]
+        rows.append(dict(zip(CSV_COLUMNS, cells, strict=True)))
+    return rows
+
+
+def plain(value: float, digits: int) -> float | None:
+    """A rounded float for JSON; None for NaN."""
+    return None if np.isnan(value) else round(float(value), digits)
