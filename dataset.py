@@ -25,7 +25,7 @@ from geometry import Letterbox, inside_frame
 from head import HeadFrame, fit_head, join_matrices, mean_shape, whole_view
 from thumbnails import draw_thumbnail
 
-THUMBNAILS_PER_FILM = 2
+THUMBNAILS_PER_FILM = 4
 
 
 class FilmDataset(Dataset):
