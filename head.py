@@ -72,6 +72,11 @@ class HeadFrame:
         """The inverse of `length_to_px`."""
         return self.letterbox.length_to_net(length_px) * self.scale_net
 
+    def drift(self, matrix: np.ndarray, shape: np.ndarray) -> float:
+        """How far another matrix would move the mean shape (K, 2) here: root mean square, share of its size."""
+        moved = move_points(move_points(shape, cv2.invertAffineTransform(self.matrix)), matrix)
+        return float(np.sqrt(((moved - shape) ** 2).sum(axis=1).mean())) / shape_size(shape)
+
     def apply(self, view: np.ndarray) -> np.ndarray:
         """The head: a view (height, width) uint8 to (target height, target width) uint8, as a positive."""
         assert view.shape == self.letterbox.target_size[::-1], (view.shape, self.letterbox)

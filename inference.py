@@ -2,9 +2,10 @@
 stage out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from geometry import Letterbox, cells_to_net, decode_heatmaps
-from head import HeadFrame, fit_head, is_plausible, whole_view
+from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
 from model import stage_probabilities
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
@@ -23,11 +24,12 @@ from thumbnails import KINDS, shrink_view, view_of_thumbnail
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
 JUDGING_BATCH = 4
 
-# A film is taken for no lateral cephalogram when its rough points fit the mean head worse than this share of its size,
+# A film is taken for no lateral cephalogram when its points fit the mean head worse than this share of its size,
 # or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
 LARGEST_MISFIT = 0.25
 LARGEST_STRANGENESS = 0.5
 NOTED_TURN_DEGREES = 20.0
+SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
 
 
@@ -118,8 +120,37 @@ class Predictor:
             return self.model(to_network_input(views, self.device)), letterboxes
         pictures = list(views.numpy())
         frames = self.find_heads(pictures, letterboxes)
-        heads = np.stack([frame.apply(view) for frame, view in zip(frames, pictures, strict=True)])
-        return self.model(to_network_input(torch.from_numpy(heads), self.device)), frames
+        outputs = self.see(pictures, frames)
+        frames, moved = self.correct_frames(frames, outputs)
+        if moved:
+            second = self.see([pictures[index] for index in moved], [frames[index] for index in moved])
+            for name, tensor in second.items():
+                outputs[name][moved] = tensor
+        return outputs, frames
+
+    def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
+        """What the model makes of the heads in these frames."""
+        heads = np.stack([frame.apply(view) for frame, view in zip(frames, views, strict=True)])
+        return self.model(to_network_input(torch.from_numpy(heads), self.device))
+
+    def correct_frames(
+        self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]
+    ) -> tuple[list[HeadFrame], list[int]]:
+        """The frames by the points that the model found in them, with the doubt that these leave, and the indices of
+        those frames that were far off: these heads deserve a second look.
+        """
+        shape = np.array(self.config.head_shape).reshape(-1, 2)
+        points_net, confidence, _ = self.decode_points(outputs, len(frames))
+        corrected, moved = list(frames), []
+        for index, frame in enumerate(frames):
+            back = cv2.invertAffineTransform(frame.matrix)
+            matrix, misfit = fit_head(move_points(points_net[index], back), shape, confidence[index])
+            corrected[index] = frame = replace(frame, doubt=max(frame.doubt, misfit / LARGEST_MISFIT))
+            is_off = frame.drift(matrix, shape) > SECOND_LOOK_DRIFT
+            if is_off and is_plausible(matrix, frame.letterbox.target_size, frame.target_size):
+                corrected[index] = replace(frame, matrix=matrix)
+                moved.append(index)
+        return corrected, moved
 
     def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
         """Where the head lies on each view, by the locator's rough points on a thumbnail."""
@@ -138,9 +169,8 @@ class Predictor:
         """The frame of a head with these rough points (K, 2) on the thumbnail; the whole view if they are none."""
         view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        matrix, misfit = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
-        stranger = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")]))
-        doubt = max(misfit / LARGEST_MISFIT, stranger / LARGEST_STRANGENESS)
+        matrix, _ = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        doubt = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")])) / LARGEST_STRANGENESS
         if not is_plausible(matrix, view_size, target_size):
             matrix, doubt = whole_view(view_size, target_size), np.inf
         negative = bool(kind_logits[KINDS.index("negative")] > 0)

@@ -169,11 +169,12 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
 
 
 class KnowingLocator(CephModel):
-    """Knows roughly where the head is on the thumbnail; its maps peak at the brightest spot of what it is shown."""
+    """Knows where the head is on the thumbnail, and in its frame finds points of a given shape."""
 
-    def __init__(self, thumbnail_points: np.ndarray, kind_logits: list[float]):
+    def __init__(self, thumbnail_points: np.ndarray, kind_logits: list[float], shape: np.ndarray):
         super().__init__()
         self.points, self.kinds = torch.from_numpy(thumbnail_points).float(), torch.tensor([kind_logits])
+        self.shape, self.shown = torch.from_numpy(shape).float(), []
         self.anchor = nn.Parameter(torch.zeros(1))
 
     def locate(self, thumbnails):
@@ -181,12 +182,13 @@ class KnowingLocator(CephModel):
         return {"thumbnail_logits": maps.clamp(min=1e-30).log(), "kind_logits": self.kinds}
 
     def forward(self, images):
-        small = torch.nn.functional.avg_pool2d(images, 2)
-        return {"heatmap_logits": 200 * small.expand(-1, len(SYMBOLS), -1, -1)}
+        self.shown.append((images[0, 0] * 255).round().byte().numpy())
+        maps = gaussian_heatmaps(net_to_cells(self.shape, 2.0)[None], (80, 80), 1.5)
+        return {"heatmap_logits": maps.clamp(min=1e-30).log()}
 
 
-def predict_dot(mirrored: bool, negative: bool, stranger_logit: float = -5.0, broken: bool = False):
-    """A film of a head of random shape with one bright dot on it; the dot and the prediction."""
+def predict_head(mirrored=False, negative=False, stranger_logit=-5.0, broken=False):
+    """A film of a head of random shape with a bright dot on its eighth point; true points, prediction, model."""
     generator = np.random.default_rng(1)
     shape = generator.uniform(30, 130, (29, 2))
     turn = np.deg2rad(30)
@@ -194,31 +196,46 @@ def predict_dot(mirrored: bool, negative: bool, stranger_logit: float = -5.0, br
     points_px = (shape * [-1 if mirrored else 1, 1]) @ linear.T
     points_px = points_px - points_px.min(axis=0) + 120
     film = np.full((1000, 900), 20, np.uint8)
-    dot_px = points_px[7]
-    cv2.circle(film, tuple(dot_px.round().astype(int).tolist()), 12, 255, -1)
+    cv2.circle(film, tuple(points_px[7].round().astype(int).tolist()), 12, 255, -1)
     film = 255 - film if negative else film
-    settings = {"image_size": (160, 160), "view_size": (512, 512), "decode_radius": 5}
+    settings = {"image_size": (160, 160), "view_size": (512, 512)}
     config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
     view = Letterbox((900, 1000), (512, 512))
     thumbnail_points = Letterbox((512, 512), (SIDE, SIDE)).to_net(view.to_net(points_px))
-    if broken:
-        thumbnail_points = generator.permutation(thumbnail_points)
-    model = KnowingLocator(thumbnail_points, [5.0 if negative else -5.0, stranger_logit])
-    return dot_px, Predictor(model, config, torch.device("cpu")).predict(film)
+    found = generator.permutation(shape) if broken else shape
+    model = KnowingLocator(thumbnail_points, [5.0 if negative else -5.0, stranger_logit], found)
+    return points_px, Predictor(model, config, torch.device("cpu")).predict(film), model
 
 
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_head_is_read_however_it_lies_on_the_film(mirrored, negative):
-    """Turned by 30 degrees, mirrored or not, as a negative or not: the dot is found where it is on the film."""
-    dot_px, prediction = predict_dot(mirrored, negative)
-    assert np.abs(prediction.landmarks_px - dot_px).max() < 3.0
+    """Turned by 30 degrees, mirrored or not, as a negative or not: shown upright, and its points are the film's."""
+    points_px, prediction, model = predict_head(mirrored, negative)
+    assert np.abs(prediction.landmarks_px - points_px).max() < 1.0
+    x, y = model.shape[7].round().int().tolist()
+    assert len(model.shown) == 1 and model.shown[0][y, x] > 220 and np.median(model.shown[0]) < 40
     said = " ".join(prediction.warnings)
     assert ("mirrored" in said) == mirrored and ("negative" in said) == negative and "30 degrees" in said
 
 
 @pytest.mark.parametrize("flaw", [{"stranger_logit": 3.0}, {"broken": True}])
 def test_a_picture_that_is_no_head_gets_no_points(flaw):
-    _, prediction = predict_dot(False, False, **flaw)
+    _, prediction, _ = predict_head(**flaw)
     assert np.isnan(prediction.landmarks_px).all() and np.isnan(prediction.radius95_px).all()
     assert prediction.warnings == [REFUSAL]
+
+
+def test_a_head_far_from_its_first_frame_is_looked_at_again():
+    """A locator that sees the head a third too small: the second frame is by the points found in the first."""
+    generator = np.random.default_rng(2)
+    shape = generator.uniform(30, 130, (29, 2))
+    settings = {"image_size": (160, 160), "view_size": (512, 512)}
+    config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
+    thumbnail_points = shape * 0.6 + 40
+    small = (shape - shape.mean(axis=0)) * 0.7 + shape.mean(axis=0)
+    model = KnowingLocator(thumbnail_points, [-5.0, -5.0], small)
+    prediction = Predictor(model, config, torch.device("cpu")).predict(np.zeros((512, 512), np.uint8))
+    assert len(model.shown) == 2 and prediction.is_head
+    first = 160 / (0.6 * 160 * 512 / SIDE)
+    assert prediction.frame.scale_net == pytest.approx(first / 0.7, rel=0.02)
