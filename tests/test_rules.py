@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files", "geometry", "head", "strangers", "thumbnails", "images", "annotations", "films", "audit", "warp",
-    "artefacts", "augment", "cache", "dataset", "partition", "norms", "analysis", "backbone", "unet", "model", "losses",
-    "metrics", "checkpoint", "calibration", "inference", "reading", "scoring",
+    "artefacts", "augment", "cache", "dataset", "partition", "norms", "analysis", "tracing", "korean", "words",
+    "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration", "inference", "reading", "scoring",
     "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
 ]  # fmt: skip
 COMMANDS = [
