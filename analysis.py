@@ -302,7 +302,7 @@ def measure(
         by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None
         for a mean), `norm_set`, its `source` and for whom it `holds_for`, `deviation` in standard deviations (None
         for a range), `level` ("low", "normal" or "high"), `reading` in words, `points` (symbols), `low95` and
-        `high95`.
+        `high95`, and whether it is `certain` that all of these have the same reading (None without an interval).
     """
     known = {symbol for symbol, index in LANDMARK_INDEX.items() if not np.isnan(landmarks_px[index]).any()}
     scale = 1.0 if pixel_size_mm is None else pixel_size_mm
@@ -317,8 +317,8 @@ def measure(
             value = float(each.compute(points))
         if not np.isfinite(value):
             continue  # two of its points lie on each other
-        low, high = (None, None) if draws is None else interval95(each, draws)
-        table[each.name] = describe(each, value, norm_of(each.name, norm_set)) | {"low95": low, "high95": high}
+        interval = (None, None) if draws is None else interval95(each, draws)
+        table[each.name] = describe(each, value, norm_of(each.name, norm_set), interval)
     return table
 
 
@@ -337,8 +337,8 @@ def interval95(each: Measurement, draws: Points) -> tuple[float | None, float | 
     return float(low), float(high)
 
 
-def describe(each: Measurement, value: float, norm: Norm) -> dict:
-    """A value beside a norm."""
+def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float | None, float | None]) -> dict:
+    """A value and its interval beside a norm."""
     source, holds_for = NORM_SETS[norm.norm_set]
     level = norm.reading(value)
     return {
@@ -355,4 +355,7 @@ def describe(each: Measurement, value: float, norm: Norm) -> dict:
         "level": level,
         "reading": {"low": each.low, "normal": WITHIN, "high": each.high}[level],
         "points": list(each.needs),
+        "low95": interval[0],
+        "high95": interval[1],
+        "certain": None if None in interval else all(norm.reading(end) == level for end in interval),
     }

@@ -249,4 +249,41 @@ STAGES = {
     "stage {} or {}": "{}단계 또는 {}단계",
 }
 
-TABLES = (MEASUREMENTS, READINGS, NORMS, WARNINGS, LANDMARKS, LINES, STAGES)
+REPORT = {
+    "Cephalometric report": "측면두부계측 보고서",
+    "Date": "날짜",
+    "At a glance": "주요 소견",
+    "Scale": "축척",
+    "Warnings": "주의 사항",
+    "Weights": "가중치 파일",
+    "Norms": "정상치",
+    "Measurement": "계측 항목",
+    "Value": "계측치",
+    "95 % interval": "95 % 구간",
+    "Norm": "정상치 범위",
+    "Deviation": "편차",
+    "Reading": "판독",
+    "Norm of": "정상치 출처",
+    "Deviation from the norm": "정상치와의 편차",
+    "the interval reaches into another reading": "95 % 구간이 다른 판독 범위에 걸침",
+    "rests on a point that readers taught": "전문의가 아닌 판독자가 표시한 자료로 학습한 점에 의존",
+    "rests on a point of the user's: taken as certain": "사용자가 지정한 점에 의존(오차 없는 것으로 간주)",
+    "taught by experts": "전문의 자료로 학습",
+    "taught by readers who are no clinicians": "임상가가 아닌 판독자의 자료로 학습",
+    "placed by the user": "사용자가 지정",
+    "holds the true point on 95 % of films": "사진의 95 %에서 실제 점을 포함하는 원",
+    "No pixel size is known, so there are angles and ratios, but no lengths.": (
+        "픽셀 크기를 알 수 없어 각도와 비율만 제시하고 길이는 제시하지 않습니다."
+    ),
+    "One pixel is {} mm.": "1픽셀은 {} mm입니다.",
+    "from the DICOM file": "DICOM 파일의 값",
+    "given by the user": "사용자 입력",
+    "measured on the ruler": "눈금자로 측정",
+    "and {} more, in the JSON file": "외 {}건은 JSON 파일 참조",
+    "No norm is a target for anyone.": "정상치는 치료 목표가 아닙니다.",
+    "Not a medical device: for research and teaching only. Nothing here may decide how a patient is treated.": (
+        "의료기기가 아닙니다. 연구와 교육 목적으로만 사용하며, 이 결과로 환자의 치료를 결정해서는 안 됩니다."
+    ),
+}
+
+TABLES = (MEASUREMENTS, READINGS, NORMS, WARNINGS, LANDMARKS, LINES, STAGES, REPORT)

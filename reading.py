@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis import Points, length, measure
 from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS
+from files import harmless_cell
 from inference import Predictor
 from norms import DEFAULT_CHOICE
 
@@ -32,6 +33,7 @@ class Reading:
     stage: int | None = None  # 1-6
     stage_probabilities: np.ndarray | None = None  # (6,)
     warnings: list[str] = field(default_factory=list)
+    scale_source: str = ""  # whence the pixel size comes, such as "from the DICOM file"
     weights: tuple[str, ...] = ()  # name and hash of each file of weights that took part
 
     @property
@@ -59,7 +61,7 @@ class Reading:
             row["edited"] = [symbol for symbol, teacher in taught.items() if teacher == USER]
             row["reader_taught"] = [symbol for symbol, teacher in taught.items() if teacher == READER]
             if len(row["edited"]) == len(taught):
-                row["low95"] = row["high95"] = None  # what the user placed has no interval
+                row["low95"] = row["high95"] = row["certain"] = None  # what the user placed has no interval
         return table
 
     def cautions(self) -> list[str]:
@@ -109,12 +111,14 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
-        probabilities, warnings,
+        probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors),
     )  # fmt: skip
 
 
-def describe_reading(reading: Reading, film_path: str) -> dict:
-    """A film's entry of predictions.json. Radii are null where the weights carry no calibration."""
+def describe_reading(reading: Reading, film_path: str, norm_set: str = DEFAULT_CHOICE) -> dict:
+    """A film's entry of predictions.json. Radii are null where the weights carry no calibration, and for a point that
+    the user placed.
+    """
     landmarks = {}
     for index in np.flatnonzero(reading.known):
         x, y = reading.points_px[index]
@@ -131,7 +135,7 @@ def describe_reading(reading: Reading, film_path: str) -> dict:
         "height": reading.film_size[1],
         "pixel_size_mm": reading.pixel_size_mm,
         "landmarks": landmarks,
-        "measurements": rounded(reading.measurements()),
+        "measurements": rounded(reading.measurements(norm_set)),
         "cvm": describe_stage(reading),
         "warnings": reading.cautions(),
     }
@@ -166,9 +170,18 @@ def point_rows(reading: Reading) -> list[dict]:
     for index in np.flatnonzero(reading.known):
         values = (*reading.points_px[index], reading.confidence[index], reading.spread_px[index])
         numbers = ["" if np.isnan(value) else round(float(value), 4) for value in (*values, reading.radius95_px[index])]
-        cells = [reading.name, SYMBOLS[index], *numbers, reading.taught_by[index]]
+        cells = [harmless_cell(reading.name), SYMBOLS[index], *numbers, reading.taught_by[index]]
         rows.append(dict(zip(CSV_COLUMNS, cells, strict=True)))
     return rows
+
+
+def point_notes(reading: Reading) -> dict[str, dict]:
+    """For `annotations.write_landmarks`: which points are the user's own, and which rest on readers' teaching."""
+    return {
+        symbol: {"annotator": teacher}
+        for symbol, teacher in zip(SYMBOLS, reading.taught_by, strict=True)
+        if teacher in (READER, USER)
+    }
 
 
 def plain(value: float, digits: int) -> float | None:

@@ -51,7 +51,14 @@ LINES = (
     line("Maxilla", "outline", "PNS ANS A", smooth=True),
     line("Cranial base", "outline", "N S Ar"),
 )
-KINDS = ("plane", "axis", "aesthetic", "profile", "outline")
+# Okabe and Ito's colours, which any colour vision tells apart, on a dark film.
+KIND_COLOURS = {
+    "plane": "#56b4e9",
+    "axis": "#f0e442",
+    "aesthetic": "#cc79a7",
+    "profile": "#ffffff",
+    "outline": "#f2c9a1",
+}
 
 
 def draw_line(line: Line, landmarks_px: np.ndarray) -> np.ndarray | None:

@@ -13,7 +13,8 @@ ROOMS = [
     "config", "files", "geometry", "head", "strangers", "thumbnails", "images", "annotations", "films", "audit", "warp",
     "artefacts", "augment", "cache", "dataset", "partition", "norms", "analysis", "tracing", "korean", "words",
     "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration", "inference", "reading", "scoring",
-    "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
+    "schedule", "processes", "trainer", "report", "visualize", "wigglegram", "report_page", "exports", "anatomy",
+    "synthetic",
 ]  # fmt: skip
 COMMANDS = [
     "train",

@@ -5,7 +5,7 @@ import pytest
 
 from anatomy import TEMPLATE_MM
 from config import LANDMARK_INDEX, SYMBOLS
-from tracing import KINDS, LINES, bezier_arms, curve_through, draw_line, knots_of
+from tracing import KIND_COLOURS, LINES, bezier_arms, curve_through, draw_line, knots_of
 
 HEAD_PX = 10.0 * np.array([TEMPLATE_MM[symbol] for symbol in SYMBOLS]) + 600.0
 
@@ -15,7 +15,7 @@ def named(name: str):
 
 
 def test_lines_are_made_of_landmarks():
-    assert len({each.name for each in LINES}) == len(LINES) and {each.kind for each in LINES} == set(KINDS)
+    assert len({each.name for each in LINES}) == len(LINES) and {each.kind for each in LINES} == set(KIND_COLOURS)
     for each in LINES:
         assert len(each.knots) >= 2 and {symbol for knot in each.knots for symbol in knot} <= set(SYMBOLS)
         assert not (each.smooth and each.extend)
