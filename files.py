@@ -82,3 +82,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is not a readable CSV file ({error}); restore it from its source.") from None
+
+
+# How a cell must not begin: spreadsheets take it for a formula. The last four are the full-width forms.
+FORMULA_SIGNS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
+def harmless_cell(text: str) -> str:
+    """A text from outside as a spreadsheet may show it: one that it would take for a formula gets a quote in front."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text

@@ -2,6 +2,7 @@
 stage out.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from calibration import Calibration
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
+from files import read_bytes
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
@@ -62,11 +64,14 @@ class Predictor:
     TF32).
     """
 
-    def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
+    def __init__(
+        self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None, weights: str = ""
+    ):
         self.model = model.to(device=device, memory_format=torch.channels_last).eval()
         self.config = config
         self.device = device
         self.facts = facts or {}
+        self.weights = weights  # name and hash of the file, for results to state
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
 
     @property
@@ -259,7 +264,8 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor:
         UserError: the file is missing, damaged or not of this project.
     """
     model, config, facts = load_model(weights)
-    return Predictor(model, config, device, facts)
+    digest = hashlib.sha256(read_bytes(weights)).hexdigest()
+    return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
 
 
 def pick_device(name: str) -> torch.device:
