@@ -59,11 +59,11 @@ class Run:
     def outcome(self) -> list:
         """Last checkpoint, best weights and log, without times and places."""
         last = load_checkpoint(epoch_path(self.run, list_epochs(self.run)[-1]))
-        logs = list((self.folder / "logs").glob("*.csv"))
-        assert len(logs) == 1, f"{len(logs)} logs of one run"
-        with logs[0].open() as file:
-            rows = list(csv.DictReader(file))
-        return [last, load_checkpoint(self.run / "best_model.pth"), rows]
+        logs = []
+        for path in sorted((self.folder / "logs").glob("*.csv")):  # one of them, or it will not be equal
+            with path.open() as file:
+                logs.append(list(csv.DictReader(file)))
+        return [last, load_checkpoint(self.run / "best_model.pth"), logs]
 
     def leftovers(self) -> int:
         """Temporary files that lie about."""
