@@ -32,6 +32,7 @@ from config import (
     config_from_json,
 )  # fmt: skip
 from dataset import FilmDataset, describe_data
+from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
@@ -118,6 +119,7 @@ def train(options: argparse.Namespace) -> int:
     run = options.output / (options.run or asked.model)
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
+    check_same_films(films, processes)
     config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
     check_held_out(config, held_out)
     films = films if options.opinions is None else with_opinions(films, options.opinions)
@@ -160,14 +162,26 @@ def warn_of_idle_card(device: torch.device) -> None:
 
 
 def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
-    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first."""
-    if restart and run.exists() and processes.is_main:
-        aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
-        run.rename(aside)
-        print(f"The former run lies in {aside}.")
-    processes.wait()
-    path = newest_checkpoint(run)
-    return load_checkpoint(path) if path is not None else None
+    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first.
+
+    The main process alone looks: the other machines need not see its disk.
+    """
+    state = None
+    if processes.is_main:
+        if restart and run.exists():
+            aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
+            run.rename(aside)
+            print(f"The former run lies in {aside}.")
+        remove_leftovers(run)
+        path = newest_checkpoint(run)
+        state = load_checkpoint(path) if path is not None else None
+    return processes.share(state)
+
+
+def check_same_films(films: list[Film], processes: Processes) -> None:
+    """Refuses to train when this machine's training films are not those of the main process."""
+    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
+        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
 
 
 def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
@@ -260,8 +274,9 @@ def make_trainer(
     if options.compile:
         model.compile()
     cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_main:
-        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
     processes.wait()
     valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
     trainer = Trainer(
