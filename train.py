@@ -120,7 +120,7 @@ def train(options: argparse.Namespace) -> int:
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
     check_same_films(films, processes)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    config = describe_data(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
@@ -218,7 +218,9 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
         )
 
 
-def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
+def resumed_config(
+    options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None
+) -> Config:
     """The saved run's config, with the few settings that may change.
 
     Raises:
@@ -238,6 +240,11 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
         )
+    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
+        raise UserError(
+            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
+            "name another --run, or begin again with --restart."
+        )
     if state["facts"].get("opinions") != fingerprint(options.opinions):
         raise UserError(
             "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
@@ -250,6 +257,11 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
+
+
+def held_out_fingerprint(held_out: list[Film] | None) -> str | None:
+    """Changes with the films that choose the best epoch; None where the last epoch is kept."""
+    return None if held_out is None else films_fingerprint(held_out)
 
 
 def make_trainer(
@@ -294,6 +306,7 @@ def make_trainer(
             "films": films_fingerprint(films),
             "train_films": len(films),
             "dataset": options.dataset.resolve().name,
+            "held_out": held_out_fingerprint(held_out),
             "opinions": fingerprint(options.opinions),
         },
         log_path=new_log_path(options.logs, config.model),
