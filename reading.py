@@ -97,6 +97,8 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     stage, probabilities, warnings = None, None, []
     for predictor in predictors:
         prediction = predictor.predict(film)
+        if not prediction.is_head:
+            return nothing_read(name, film, pixel_size_mm, prediction.warnings, predictors)
         new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
         points_px[new], confidence[new] = prediction.landmarks_px[new], prediction.confidence[new]
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
@@ -112,6 +114,17 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors),
+    )  # fmt: skip
+
+
+def nothing_read(
+    name: str, film: np.ndarray, pixel_size_mm: float | None, warnings: list[str], predictors: list[Predictor]
+) -> Reading:
+    """The reading of a picture that one of the models refused: what the others might say of it is worth nothing."""
+    unknown = np.full(LANDMARK_COUNT, np.nan)
+    return Reading(
+        name, film.shape[::-1], pixel_size_mm, np.full((LANDMARK_COUNT, 2), np.nan), unknown, unknown, unknown,
+        ("",) * LANDMARK_COUNT, warnings=warnings, weights=tuple(predictor.weights for predictor in predictors),
     )  # fmt: skip
 
 

@@ -32,9 +32,11 @@ from config import (
     config_from_json,
 )  # fmt: skip
 from dataset import FilmDataset, describe_data
+from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
+from opinions import fingerprint, with_opinions
 from partition import split_folds
 from processes import Processes, join_processes, leave_processes
 from schedule import has_horizon
@@ -78,6 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)"
     )
     run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
+    run.add_argument(
+        "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
+    )
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
@@ -114,8 +119,10 @@ def train(options: argparse.Namespace) -> int:
     run = options.output / (options.run or asked.model)
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    check_same_films(films, processes)
+    config = describe_data(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
+    films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
 
@@ -155,14 +162,26 @@ def warn_of_idle_card(device: torch.device) -> None:
 
 
 def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
-    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first."""
-    if restart and run.exists() and processes.is_main:
-        aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
-        run.rename(aside)
-        print(f"The former run lies in {aside}.")
-    processes.wait()
-    path = newest_checkpoint(run)
-    return load_checkpoint(path) if path is not None else None
+    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first.
+
+    The main process alone looks: the other machines need not see its disk.
+    """
+    state = None
+    if processes.is_main:
+        if restart and run.exists():
+            aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
+            run.rename(aside)
+            print(f"The former run lies in {aside}.")
+        remove_leftovers(run)
+        path = newest_checkpoint(run)
+        state = load_checkpoint(path) if path is not None else None
+    return processes.share(state)
+
+
+def check_same_films(films: list[Film], processes: Processes) -> None:
+    """Refuses to train when this machine's training films are not those of the main process."""
+    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
+        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
 
 
 def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
@@ -199,7 +218,9 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
         )
 
 
-def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
+def resumed_config(
+    options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None
+) -> Config:
     """The saved run's config, with the few settings that may change.
 
     Raises:
@@ -219,6 +240,15 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
         )
+    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
+        raise UserError(
+            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
+            "name another --run, or begin again with --restart."
+        )
+    if state["facts"].get("opinions") != fingerprint(options.opinions):
+        raise UserError(
+            "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
+        )
     changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
     if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
         raise UserError(
@@ -227,6 +257,11 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
+
+
+def held_out_fingerprint(held_out: list[Film] | None) -> str | None:
+    """Changes with the films that choose the best epoch; None where the last epoch is kept."""
+    return None if held_out is None else films_fingerprint(held_out)
 
 
 def make_trainer(
@@ -251,8 +286,9 @@ def make_trainer(
     if options.compile:
         model.compile()
     cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_main:
-        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
     processes.wait()
     valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
     trainer = Trainer(
@@ -266,7 +302,13 @@ def make_trainer(
         workers=default_workers(device) if options.workers is None else options.workers,
         # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
         frozen_at_start=has_weights and config.freeze_epochs > 0,
-        facts={"films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name},
+        facts={
+            "films": films_fingerprint(films),
+            "train_films": len(films),
+            "dataset": options.dataset.resolve().name,
+            "held_out": held_out_fingerprint(held_out),
+            "opinions": fingerprint(options.opinions),
+        },
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
