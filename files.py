@@ -145,3 +145,12 @@ def without_empty_end(cells: list[str], count: int) -> list[str]:
     while len(cells) > count and not cells[-1]:
         cells = cells[:-1]
     return cells
+
+
+# How a cell must not begin: spreadsheets take it for a formula. The last four are the full-width forms.
+FORMULA_SIGNS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
+def harmless_cell(text: str) -> str:
+    """A text from outside as a spreadsheet may show it: one that it would take for a formula gets a quote in front."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text

@@ -33,6 +33,7 @@ class Film:
     stage: int | None  # 1-6
     pixel_size_mm: float | None
     machine: str | None
+    opinion_px: np.ndarray | None = None  # (29, 2) a network's that had not seen the film; for training alone
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:
         """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or

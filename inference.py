@@ -2,6 +2,7 @@
 stage out.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from calibration import Calibration
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
+from files import read_bytes
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
@@ -62,11 +64,14 @@ class Predictor:
     TF32).
     """
 
-    def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
+    def __init__(
+        self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None, weights: str = ""
+    ):
         self.model = model.to(device=device, memory_format=torch.channels_last).eval()
         self.config = config
         self.device = device
         self.facts = facts or {}
+        self.weights = weights  # name and hash of the file, for results to state
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
 
     @property
@@ -121,11 +126,14 @@ class Predictor:
         pictures = list(views.numpy())
         frames = self.find_heads(pictures, letterboxes)
         outputs = self.see(pictures, frames)
-        frames, moved = self.correct_frames(frames, outputs)
+        frames, moved = self.correct_frames(frames, self.fit_frames(frames, outputs))
         if moved:
-            second = self.see([pictures[index] for index in moved], [frames[index] for index in moved])
+            looked_again = [frames[index] for index in moved]
+            second = self.see([pictures[index] for index in moved], looked_again)
             for name, tensor in second.items():
                 outputs[name][moved] = tensor
+            for index, (_, misfit) in zip(moved, self.fit_frames(looked_again, second), strict=True):
+                frames[index] = frames[index].doubted(misfit / LARGEST_MISFIT)
         return outputs, frames
 
     def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
@@ -134,23 +142,29 @@ class Predictor:
         return self.model(to_network_input(torch.from_numpy(heads), self.device))
 
     def correct_frames(
-        self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]
+        self, frames: list[HeadFrame], fits: list[tuple[np.ndarray, float]]
     ) -> tuple[list[HeadFrame], list[int]]:
-        """The frames by the points that the model found in them, with the doubt that these leave, and the indices of
-        those frames that were far off: these heads deserve a second look.
+        """The frames with the doubt that their points leave, and the indices of those that were far off: these are
+        corrected, have no such doubt yet, and deserve a second look.
         """
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        points_net, confidence, _ = self.decode_points(outputs, len(frames))
-        corrected, moved = list(frames), []
-        for index, frame in enumerate(frames):
-            back = cv2.invertAffineTransform(frame.matrix)
-            matrix, misfit = fit_head(move_points(points_net[index], back), shape, confidence[index])
-            corrected[index] = frame = replace(frame, doubt=max(frame.doubt, misfit / LARGEST_MISFIT))
+        corrected, moved = [], []
+        for index, (frame, (matrix, misfit)) in enumerate(zip(frames, fits, strict=True)):
             is_off = frame.drift(matrix, shape) > SECOND_LOOK_DRIFT
             if is_off and is_plausible(matrix, frame.letterbox.target_size, frame.target_size):
-                corrected[index] = replace(frame, matrix=matrix)
+                corrected.append(replace(frame, matrix=matrix))
                 moved.append(index)
+            else:
+                corrected.append(frame.doubted(misfit / LARGEST_MISFIT))
         return corrected, moved
+
+    def fit_frames(self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, float]]:
+        """For each frame the matrix that the points found in it ask for, and how badly they fit the mean head."""
+        shape = np.array(self.config.head_shape).reshape(-1, 2)
+        points_net, confidence, _ = self.decode_points(outputs, len(frames))
+        backs = [cv2.invertAffineTransform(frame.matrix) for frame in frames]
+        rows = zip(points_net, backs, confidence, strict=True)
+        return [fit_head(move_points(points, back), shape, known) for points, back, known in rows]
 
     def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
         """Where the head lies on each view, by the locator's rough points on a thumbnail."""
@@ -259,7 +273,8 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor:
         UserError: the file is missing, damaged or not of this project.
     """
     model, config, facts = load_model(weights)
-    return Predictor(model, config, device, facts)
+    digest = hashlib.sha256(read_bytes(weights)).hexdigest()
+    return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
 
 
 def pick_device(name: str) -> torch.device:

@@ -36,6 +36,7 @@ from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
+from opinions import fingerprint, with_opinions
 from partition import split_folds
 from processes import Processes, join_processes, leave_processes
 from schedule import has_horizon
@@ -79,6 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)"
     )
     run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
+    run.add_argument(
+        "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
+    )
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
@@ -116,8 +120,9 @@ def train(options: argparse.Namespace) -> int:
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
     check_same_films(films, processes)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    config = describe_data(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
+    films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
 
@@ -213,7 +218,9 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
         )
 
 
-def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
+def resumed_config(
+    options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None
+) -> Config:
     """The saved run's config, with the few settings that may change.
 
     Raises:
@@ -233,6 +240,15 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
         )
+    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
+        raise UserError(
+            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
+            "name another --run, or begin again with --restart."
+        )
+    if state["facts"].get("opinions") != fingerprint(options.opinions):
+        raise UserError(
+            "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
+        )
     changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
     if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
         raise UserError(
@@ -241,6 +257,11 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
+
+
+def held_out_fingerprint(held_out: list[Film] | None) -> str | None:
+    """Changes with the films that choose the best epoch; None where the last epoch is kept."""
+    return None if held_out is None else films_fingerprint(held_out)
 
 
 def make_trainer(
@@ -281,7 +302,13 @@ def make_trainer(
         workers=default_workers(device) if options.workers is None else options.workers,
         # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
         frozen_at_start=has_weights and config.freeze_epochs > 0,
-        facts={"films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name},
+        facts={
+            "films": films_fingerprint(films),
+            "train_films": len(films),
+            "dataset": options.dataset.resolve().name,
+            "held_out": held_out_fingerprint(held_out),
+            "opinions": fingerprint(options.opinions),
+        },
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from config import SYMBOLS
+from tracing import KIND_COLOURS, LINES, draw_line
 
 # Okabe and Ito's palette, readable with any colour vision; BGR.
 TRUTH_COLOUR = (115, 158, 0)  # green
@@ -26,6 +27,7 @@ def draw_film(
     title: str = "",
     labels: list[str] | None = None,
     marker: float = 1.0,
+    tracing: bool = False,
 ) -> np.ndarray:
     """A film with its predicted points and, where given, the true ones, each pair joined by a line.
 
@@ -37,12 +39,15 @@ def draw_film(
         title: a line at the top.
         labels: 29 texts to write beside the points instead of numbers.
         marker: size of the points; more than 1 for pictures that will be shrunk.
+        tracing: draw the planes, axes and outlines of `tracing.LINES` under the points.
     Returns:
         (height, width, 3) uint8 BGR.
     """
     canvas = cv2.cvtColor(film, cv2.COLOR_GRAY2BGR)
     unit = max(film.shape) / 800.0  # line widths and letters grow with the film
     panel = write_legend(canvas, legend_lines(title, predicted_px, truth_px is not None, numbers), unit)
+    if tracing:
+        draw_tracing(canvas, predicted_px, unit * marker)
     if truth_px is not None:
         draw_truth(canvas, predicted_px, truth_px, unit * marker)
     for predicted in predicted_px:
@@ -53,6 +58,17 @@ def draw_film(
         others_px = np.zeros((0, 2)) if truth_px is None else truth_px
         write_labels(canvas, predicted_px, others_px, labels, panel, unit)
     return canvas
+
+
+def draw_tracing(canvas: np.ndarray, landmarks_px: np.ndarray, unit: float) -> None:
+    """The lines of a tracing whose landmarks there are."""
+    for line in LINES:
+        corners_px = draw_line(line, landmarks_px)
+        if corners_px is not None:
+            colour = KIND_COLOURS[line.kind].lstrip("#")
+            blue_green_red = tuple(int(colour[start : start + 2], 16) for start in (4, 2, 0))
+            corners = np.array([fixed_point(corner) for corner in corners_px], dtype=np.int32)
+            cv2.polylines(canvas, [corners], False, blue_green_red, thick(0.9 * unit), cv2.LINE_AA, SHIFT)
 
 
 def draw_truth(canvas: np.ndarray, predicted_px: np.ndarray, truth_px: np.ndarray, unit: float) -> None:
