@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files",
-    "geometry", "head", "strangers", "thumbnails", "images",
+    "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "annotations", "films", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "partition",
     "norms", "analysis", "tracing", "korean", "words",
     "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
-    "inference", "reading", "scoring", "crossfit",
-    "schedule", "processes", "trainer",
+    "inference", "reading", "scoring",
+    "schedule", "crossfit", "processes", "trainer",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
 ]  # fmt: skip
