@@ -10,6 +10,7 @@ import numpy as np
 from annotations import LandmarkLabels, MachineRecord, read_landmarks, read_machines, read_stage
 from config import ANNOTATORS, LANDMARK_COUNT, LANDMARK_INDEX, UserError
 from images import IMAGE_SUFFIXES
+from labelme import NO_LABELS, VertebralLabels
 
 # Aariz holds two points whose annotators are 137 and 145 mm apart; honest readings of one point are never this far
 # apart.
@@ -31,6 +32,7 @@ class Film:
     stage: int | None  # 1-6
     pixel_size_mm: float | None
     machine: str | None
+    vertebrae: VertebralLabels = NO_LABELS
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:
         """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or

@@ -18,7 +18,7 @@ from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
-from model import stage_probabilities
+from model import stage_probabilities, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
@@ -244,12 +244,6 @@ def in_frame(points_view: torch.Tensor, frame: Letterbox | HeadFrame, size: tupl
     if isinstance(frame, Letterbox):
         return points_view
     return points_inside(frame.from_view(points_view.double().numpy()), size)
-
-
-def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """(B, H, W) uint8 to (B, 1, H, W) float32 in 0-1 on the device; training and inference both start here."""
-    floats = images.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
-    return floats.contiguous(memory_format=torch.channels_last)
 
 
 def load_predictor(weights: Path, device: torch.device) -> Predictor:

@@ -35,6 +35,8 @@ from dataset import FilmDataset, describe_data
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
+from neck import has_vertebrae, labels_folder, with_vertebrae
+from neck_dataset import NeckDataset, describe_necks
 from partition import split_folds
 from processes import Processes, join_processes, leave_processes
 from schedule import has_horizon
@@ -59,6 +61,14 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)"
     )
+    run.add_argument(
+        "--also", type=Path, action="append", default=[], metavar="DIR",
+        help="a further data set to train and judge `vertebrae` on together; may be given again",
+    )  # fmt: skip
+    run.add_argument(
+        "--pseudo", type=Path, action="append", default=[], metavar="DIR",
+        help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
+    )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
     run.add_argument(
@@ -114,7 +124,10 @@ def train(options: argparse.Namespace) -> int:
     run = options.output / (options.run or asked.model)
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films)
+    if asked.finds_vertebrae:
+        films, held_out = choose_necks(options, films, held_out)
+    describe = describe_necks if asked.finds_vertebrae else describe_data
+    config = describe(asked, films) if state is None else resumed_config(options, state, films)
     check_held_out(config, held_out)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
@@ -167,7 +180,10 @@ def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
 
 def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
     """The films to learn from, and those to judge by (None with --no-valid)."""
-    train_films, twins = training_films(options.dataset)
+    train_films, twins = [], []
+    for root in (options.dataset, *options.also):
+        kept, left_out = training_films(root)
+        train_films, twins = train_films + kept, twins + left_out
     if twins and say_so:
         names = ", ".join(film.film_id for film in twins)
         print(f"Left out of training, since the same picture is in valid or test: {names}.")
@@ -178,13 +194,38 @@ def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list
             raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
         folds = split_folds(train_films, options.folds, seed=0)
         return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
-    if not has_split(options.dataset, "valid"):
+    held_out = [
+        film
+        for root in (options.dataset, *options.also)
+        if has_split(root, "valid")
+        for film in scan_split(root, "valid")
+    ]
+    if not held_out:
         raise UserError(
             f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
             f"{options.dataset}`, "
             "or use --folds 5 --fold 0, or --no-valid."
         )
-    return train_films, scan_split(options.dataset, "valid")
+    return train_films, held_out
+
+
+def choose_necks(
+    options: argparse.Namespace, films: list[Film], held_out: list[Film] | None
+) -> tuple[list[Film], list[Film] | None]:
+    """The films with their vertebral labels: to train on those with a person's or a model's, to judge by a person's."""
+    for root in (options.dataset, *options.also):
+        films = with_vertebrae(films, labels_folder(root, "train"))
+        if held_out is not None:
+            split = "train" if options.folds else "valid"
+            held_out = with_vertebrae(held_out, labels_folder(root, split))
+    for folder in options.pseudo:
+        films = [
+            film if has_vertebrae(film.vertebrae) else labelled
+            for film, labelled in zip(films, with_vertebrae(films, folder), strict=True)
+        ]
+    if held_out is not None:
+        held_out = [film for film in held_out if film.vertebrae.known.any()]
+    return [film for film in films if has_vertebrae(film.vertebrae)], held_out
 
 
 def check_held_out(config: Config, held_out: list[Film] | None) -> None:
@@ -193,7 +234,8 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
         return
     expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
     stages = any(film.stage is not None for film in held_out)
-    if not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
+    necks = config.finds_vertebrae and bool(held_out)
+    if not necks and not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
         raise UserError(
             f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
         )
@@ -250,15 +292,11 @@ def make_trainer(
         has_weights = True
     if options.compile:
         model.compile()
-    cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_main:
-        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
-    processes.wait()
-    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    train_set, valid_set = make_sets(options, config, films, held_out, processes)
     trainer = Trainer(
         config,
         model,
-        FilmDataset(films, config, cache, training=True),
+        train_set,
         valid_set,
         run,
         device,
@@ -266,12 +304,31 @@ def make_trainer(
         workers=default_workers(device) if options.workers is None else options.workers,
         # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
         frozen_at_start=has_weights and config.freeze_epochs > 0,
-        facts={"films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name},
+        facts=describe_training(films, options.dataset),
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def make_sets(
+    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
+) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
+    """What to learn from and what to be judged by, all films prepared."""
+    if config.finds_vertebrae:
+        return NeckDataset(films, config), held_out
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
+    if processes.is_main:
+        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    return FilmDataset(films, config, cache, training=True), valid_set
+
+
+def describe_training(films: list[Film], dataset: Path) -> dict:
+    """What a run's files say of its films."""
+    return {"films": films_fingerprint(films), "train_films": len(films), "dataset": dataset.resolve().name}
 
 
 def default_workers(device: torch.device) -> int:
