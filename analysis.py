@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from config import LANDMARK_INDEX
-from norms import norms_of
+from norms import DEFAULT_CHOICE, NORM_SETS, Norm, norm_of
 
 # A circle of this many deviations holds 95 % of a two-dimensional Gaussian.
 DEVIATIONS_IN_RADIUS95 = 2.4477
 DRAWS = 2000
+WITHIN = "within the norm"
 
 
 class Points:
@@ -160,33 +161,40 @@ def m(name: str, unit: str, needs: str, compute: Callable[[Points], np.ndarray],
 
 
 MEASUREMENTS = (
-    m("SNA", "deg", "S N A", lambda p: corner(p, "S", "N", "A"), "maxilla set back", "maxilla set forward"),
-    m("SNB", "deg", "S N B", lambda p: corner(p, "S", "N", "B"), "mandible set back", "mandible set forward"),
-    m("ANB", "deg", "S N A B", lambda p: corner(p, "S", "N", "A") - corner(p, "S", "N", "B"), "class III", "class II"),
-    m("SN-GoGn", "deg", "S N Go Gn", lambda p: turn(p.towards("S", "N"), p.towards("Go", "Gn")), "flat mandible",
-      "steep mandible"),
+    m("SNA", "deg", "S N A", lambda p: corner(p, "S", "N", "A"), "maxilla set back (retrognathic)",
+      "maxilla set forward (prognathic)"),
+    m("SNB", "deg", "S N B", lambda p: corner(p, "S", "N", "B"), "mandible set back (retrognathic)",
+      "mandible set forward (prognathic)"),
+    m("ANB", "deg", "S N A B", lambda p: corner(p, "S", "N", "A") - corner(p, "S", "N", "B"),
+      "skeletal class III tendency", "skeletal class II tendency"),
+    m("SN-GoGn", "deg", "S N Go Gn", lambda p: turn(p.towards("S", "N"), p.towards("Go", "Gn")),
+      "low angle (hypodivergent)",
+      "high angle (hyperdivergent)"),
     m("SN-OP", "deg", "S N UMT LMT UIT LIT", lambda p: turn(p.towards("S", "N"), p.bisected_occlusal),
       "flat occlusal plane", "steep occlusal plane"),
     m("U1-NA", "deg", "N A UIA UIT", lambda p: turn(p.towards("UIA", "UIT"), p.towards("N", "A")),
-      "upper incisor upright", "upper incisor tipped forward"),
+      "upper incisor tipped back (retroclined)", "upper incisor tipped forward (proclined)"),
     m("U1-NA distance", "mm", "N A UIT", lambda p: ahead_of(p, "UIT", "N", "A"), "upper incisor set back",
       "upper incisor set forward"),
     m("L1-NB", "deg", "N B LIA LIT", lambda p: turn(p.towards("B", "N"), p.towards("LIA", "LIT")),
-      "lower incisor upright", "lower incisor tipped forward"),
+      "lower incisor tipped back (retroclined)", "lower incisor tipped forward (proclined)"),
     m("L1-NB distance", "mm", "N B LIT", lambda p: ahead_of(p, "LIT", "N", "B"), "lower incisor set back",
       "lower incisor set forward"),
     m("Interincisal", "deg", "UIA UIT LIA LIT", interincisal, "incisors tipped forward", "incisors upright"),
     m("Pog-NB distance", "mm", "N B Pog", lambda p: ahead_of(p, "Pog", "N", "B"), "flat chin", "prominent chin"),
     m("U1-SN", "deg", "S N UIA UIT", lambda p: angle(p.towards("N", "S"), p.towards("UIA", "UIT")),
-      "upper incisor upright", "upper incisor tipped forward"),
+      "upper incisor tipped back (retroclined)", "upper incisor tipped forward (proclined)"),
     m("U1-PP", "deg", "ANS PNS UIA UIT", lambda p: angle(p.towards("ANS", "PNS"), p.towards("UIA", "UIT")),
-      "upper incisor upright", "upper incisor tipped forward"),
-    m("IMPA", "deg", "Go Me LIA LIT", impa, "lower incisor upright", "lower incisor tipped forward"),
-    m("FMA", "deg", "Po Or Go Me", fma, "low angle", "high angle"),
-    m("FMIA", "deg", "Po Or Go Me LIA LIT", lambda p: 180.0 - fma(p) - impa(p), "lower incisor tipped forward",
-      "lower incisor upright"),
-    m("MMPA", "deg", "ANS PNS Go Me", lambda p: turn(p.towards("PNS", "ANS"), p.towards("Go", "Me")), "low angle",
-      "high angle"),
+      "upper incisor tipped back (retroclined)", "upper incisor tipped forward (proclined)"),
+    m("IMPA", "deg", "Go Me LIA LIT", impa, "lower incisor tipped back (retroclined)",
+      "lower incisor tipped forward (proclined)"),
+    m("FMA", "deg", "Po Or Go Me", fma, "low angle (hypodivergent)", "high angle (hyperdivergent)"),
+    m("FMIA", "deg", "Po Or Go Me LIA LIT", lambda p: 180.0 - fma(p) - impa(p),
+      "lower incisor tipped forward (proclined)",
+      "lower incisor tipped back (retroclined)"),
+    m("MMPA", "deg", "ANS PNS Go Me", lambda p: turn(p.towards("PNS", "ANS"), p.towards("Go", "Me")),
+      "low angle (hypodivergent)",
+      "high angle (hyperdivergent)"),
     m("SN-PP", "deg", "S N ANS PNS", lambda p: turn(p.towards("S", "N"), p.towards("PNS", "ANS")),
       "palate tipped up in front", "palate tipped down in front"),
     m("Lower face height", "%", "N ANS Me", lambda p: 100 * along(p.towards("N", "Me"), p.towards("ANS",
@@ -195,13 +203,13 @@ MEASUREMENTS = (
     m("Facial angle", "deg", "Po Or N Pog", facial_angle, "chin set back", "chin set forward"),
     m("Convexity", "deg", "N A Pog", lambda p: turn(p.towards("N", "A"), p.towards("A", "Pog")), "concave profile",
       "convex profile"),
-    m("A-B plane", "deg", "N Pog A B", a_b_plane, "class II", "class III"),
+    m("A-B plane", "deg", "N Pog A B", a_b_plane, "skeletal class II tendency", "skeletal class III tendency"),
     m("Y axis", "deg", "Po Or S Gn", lambda p: turn(p.frankfort, p.towards("S", "Gn")), "growth forward",
       "growth downward"),
     m("Occlusal cant", "deg", "Po Or UMT LMT UPM LPM", lambda p: turn(p.frankfort, p.occlusal),
       "flat occlusal plane", "steep occlusal plane"),
     m("L1-OP", "deg", "LIA LIT UMT LMT UPM LPM", lambda p: angle(-p.occlusal, p.towards("LIA", "LIT")) - 90.0,
-      "lower incisor upright", "lower incisor tipped forward"),
+      "lower incisor tipped back (retroclined)", "lower incisor tipped forward (proclined)"),
     m("U1-APog distance", "mm", "A Pog UIT", lambda p: ahead_of(p, "UIT", "A", "Pog"), "upper incisor set back",
       "upper incisor set forward"),
     m("L1-APog distance", "mm", "A Pog LIT", lambda p: ahead_of(p, "LIT", "A", "Pog"), "lower incisor set back",
@@ -217,7 +225,8 @@ MEASUREMENTS = (
       "mandible short for the midface",
       "mandible long for the midface"),
     m("ANS-Me", "mm", "ANS Me", lambda p: length(p, "ANS", "Me"), "short lower face", "long lower face"),
-    m("Wits", "mm", "A B UMT LMT UPM LPM", lambda p: along(p.occlusal, p.towards("B", "A")), "class III", "class II"),
+    m("Wits", "mm", "A B UMT LMT UPM LPM", lambda p: along(p.occlusal, p.towards("B", "A")),
+      "skeletal class III tendency", "skeletal class II tendency"),
     m("Saddle angle", "deg", "N S Ar", lambda p: corner(p, "N", "S", "Ar"), "joint set forward", "joint set back"),
     m("Articular angle", "deg", "S Ar Go", lambda p: corner(p, "S", "Ar", "Go"), "mandible set forward",
       "mandible set back"),
@@ -239,7 +248,7 @@ MEASUREMENTS = (
       "Go")) + palatal_tilt(p),
       "open bite tendency", "deep bite tendency"),
     m("APDI", "deg", "Po Or N Pog A B ANS PNS", lambda p: facial_angle(p) + a_b_plane(p) + palatal_tilt(p),
-      "class II", "class III"),
+      "skeletal class II tendency", "skeletal class III tendency"),
     m("Ls-E line", "mm", "Pn Pog` Ls", lambda p: ahead_of(p, "Ls", "Pn", "Pog`"), "upper lip set back",
       "upper lip prominent"),
     m("Li-E line", "mm", "Pn Pog` Li", lambda p: ahead_of(p, "Li", "Pn", "Pog`"), "lower lip set back",
@@ -255,9 +264,32 @@ MEASUREMENTS = (
     m("MW", "mm", "UIT LIT", incisor_distance, "edge to edge or crossbite", "large distance"),
 )  # fmt: skip
 
+# In which order people read them: across the face's depth, its height, the teeth, the skin.
+GROUPS = {
+    "Jaws, front to back": (
+        "SNA", "SNB", "ANB", "Wits", "Facial angle", "Convexity", "A-B plane", "APDI", "A-NPog distance",
+        "A-Nperp distance", "Pog-Nperp distance", "Pog-NB distance", "Co-A", "Co-Gn", "Co-Gn minus Co-A",
+    ),
+    "Jaws, vertical": (
+        "FMA", "SN-GoGn", "MMPA", "SN-PP", "SN-OP", "Occlusal cant", "Y axis", "Saddle angle", "Articular angle",
+        "Gonial angle", "Upper gonial angle", "Lower gonial angle", "Sum of angles", "Face height ratio",
+        "Lower face height", "ANS-Me", "ODI",
+    ),
+    "Teeth": (
+        "U1-SN", "U1-PP", "U1-NA", "U1-NA distance", "U1-APog distance", "IMPA", "FMIA", "L1-NB", "L1-NB distance",
+        "L1-OP", "L1-APog distance", "Interincisal", "Overjet", "Overbite", "MW",
+    ),
+    "Soft tissue": (
+        "Ls-E line", "Li-E line", "H angle", "Z angle", "Soft convexity", "Soft convexity with nose",
+    ),
+}  # fmt: skip
+
 
 def measure(
-    landmarks_px: np.ndarray, pixel_size_mm: float | None = None, radius95_px: np.ndarray | None = None
+    landmarks_px: np.ndarray,
+    pixel_size_mm: float | None = None,
+    radius95_px: np.ndarray | None = None,
+    norm_set: str = DEFAULT_CHOICE,
 ) -> dict[str, dict]:
     """All measurements that can be made of one film.
 
@@ -265,9 +297,12 @@ def measure(
         landmarks_px: (29, 2) film pixels, NaN where missing.
         pixel_size_mm: without it there are no lengths.
         radius95_px: (29,) circles that hold the true points for 95 % of films; without them there are no intervals.
+        norm_set: a key of `norms.NORM_CHOICES`.
     Returns:
         by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None
-        for a mean), `norm_set`, `reading` in words, `low95` and `high95`.
+        for a mean), `norm_set`, its `source` and for whom it `holds_for`, `deviation` in standard deviations (None
+        for a range), `level` ("low", "normal" or "high"), `reading` in words, `points` (symbols), `low95` and
+        `high95`, and whether it is `certain` that all of these have the same reading (None without an interval).
     """
     known = {symbol for symbol, index in LANDMARK_INDEX.items() if not np.isnan(landmarks_px[index]).any()}
     scale = 1.0 if pixel_size_mm is None else pixel_size_mm
@@ -282,8 +317,8 @@ def measure(
             value = float(each.compute(points))
         if not np.isfinite(value):
             continue  # two of its points lie on each other
-        low, high = (None, None) if draws is None else interval95(each, draws)
-        table[each.name] = describe(each, value) | {"low95": low, "high95": high}
+        interval = (None, None) if draws is None else interval95(each, draws)
+        table[each.name] = describe(each, value, norm_of(each.name, norm_set), interval)
     return table
 
 
@@ -302,10 +337,10 @@ def interval95(each: Measurement, draws: Points) -> tuple[float | None, float | 
     return float(low), float(high)
 
 
-def describe(each: Measurement, value: float) -> dict:
-    """A value beside its first norm."""
-    norm = norms_of(each.name)[0]
-    words = {"low": each.low, "normal": "within the norm", "high": each.high}
+def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float | None, float | None]) -> dict:
+    """A value and its interval beside a norm."""
+    source, holds_for = NORM_SETS[norm.norm_set]
+    level = norm.reading(value)
     return {
         "value": value,
         "unit": each.unit,
@@ -314,5 +349,13 @@ def describe(each: Measurement, value: float) -> dict:
         "norm_low": norm.low,
         "norm_high": norm.high,
         "norm_set": norm.norm_set,
-        "reading": words[norm.reading(value)],
+        "source": source,
+        "holds_for": holds_for,
+        "deviation": norm.deviation(value),
+        "level": level,
+        "reading": {"low": each.low, "normal": WITHIN, "high": each.high}[level],
+        "points": list(each.needs),
+        "low95": interval[0],
+        "high95": interval[1],
+        "certain": None if None in interval else all(norm.reading(end) == level for end in interval),
     }

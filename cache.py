@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from files import write_bytes
+from files import remove_leftovers, write_bytes
 from films import Film
 from geometry import Letterbox
 from images import read_film
 
 # What NumPy raises for a missing or damaged file.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+LEFTOVER_AGE_S = 3600.0  # a temporary file this old has no process that still writes it
 CACHE_VERSION = 1  # raised when the reader or the letterbox changes what it makes of a film
 
 
@@ -49,19 +50,30 @@ class FilmCache:
         image, source_size = entry
         return image, Letterbox(source_size, self.target_size)
 
-    def build(self, films: list[Film], workers: int = 2, quiet: bool = False) -> int:
-        """Makes all entries that are missing or outdated and says how many films that were."""
+    def build(self, films: list[Film], workers: int = 2, quiet: bool = False, begin: float = 0.0) -> int:
+        """Makes all entries that are missing or outdated and says how many films that were.
+
+        Machines that share a disk share the work when each begins at its own place, 0-1, in the list.
+        """
         missing = [film for film in films if self.read_stamp(film) != source_stamp(film)]
         if not missing:
             return 0
+        for split in {film.split for film in missing}:
+            remove_leftovers(self.folder / split, LEFTOVER_AGE_S)
+        first = int(begin * len(missing))
         pool = ThreadPoolExecutor(max(1, workers))  # OpenCV decodes outside Python's lock
         try:
-            jobs = pool.map(self.make_entry, missing)
+            jobs = pool.map(self.fill_entry, missing[first:] + missing[:first])
             for _ in tqdm(jobs, total=len(missing), desc="Preparing films", unit="film", disable=quiet):
                 pass
         finally:
             pool.shutdown(cancel_futures=True)  # an interruption need not wait for the rest
         return len(missing)
+
+    def fill_entry(self, film: Film) -> None:
+        """Makes one film's entry unless another machine has made it meanwhile."""
+        if self.read_stamp(film) != source_stamp(film):
+            self.make_entry(film)
 
     def make_entry(self, film: Film) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads, letterboxes and stores one film."""

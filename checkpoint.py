@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, content: dict) -> None:
     """Writes a dict of tensors and plain types, whole or not at all."""
     data = io.BytesIO()
     torch.save(content | {"format": FORMAT}, data)
-    write_bytes(path, data.getvalue())
+    write_bytes(path, data.getvalue(), lasting=True)
 
 
 def load_checkpoint(path: Path) -> dict:

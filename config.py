@@ -170,6 +170,9 @@ class Config:
     annotator_mix: float = setting(
         0.25, "train on a random point between the annotators, this far off each, 0-0.5 (0: the mean)", low=0, high=0.5
     )
+    opinion_mix: float = setting(
+        0.5, "where --opinions are given: share of them in the points to learn, on average, 0-1", low=0, high=1
+    )
     augmentation: str = setting(
         "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck")
     )
@@ -238,6 +241,11 @@ class Config:
     @property
     def finds_vertebrae(self) -> bool:
         return "vertebrae" in self.outputs
+
+    @property
+    def reads_necks(self) -> bool:
+        """Whether it is one of the models that `cervical.py` puts together."""
+        return self.model in ("vertebrae", "cvm")
 
     @property
     def names_stage(self) -> bool:

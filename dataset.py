@@ -96,12 +96,16 @@ class FilmDataset(Dataset):
         }
 
     def target_px(self, film: Film, draw: tuple[int, int, str]) -> np.ndarray:
-        """(29, 2) what to learn or to be judged by: in training a point between both annotators, else their mean."""
+        """(29, 2) what to learn or to be judged by: in training a point between both annotators and perhaps a second
+        opinion, else the annotators' mean.
+        """
         mean_px = film.truth_px()
         if not self.training:
             return mean_px
         mixed_px = mix_annotators(film.annotators_px, self.config.annotator_mix, draw)
         target_px = np.where(np.isnan(mixed_px), mean_px, mixed_px)
+        if film.opinion_px is not None:
+            target_px = mix_opinion(target_px, film.opinion_px, self.config.opinion_mix, draw)
         target_px[impossible_points(film)] = np.nan
         return target_px
 
@@ -137,6 +141,15 @@ def mix_annotators(annotators_px: np.ndarray, margin: float, draw: tuple[int, in
     low = margin or 0.5
     share = np.random.default_rng(seed_of("mix", *draw)).uniform(low, 1.0 - low, size=(annotators_px.shape[1], 1))
     return share * annotators_px[0] + (1.0 - share) * annotators_px[1]
+
+
+def mix_opinion(label_px: np.ndarray, opinion_px: np.ndarray, share: float, draw: tuple[int, int, str]) -> np.ndarray:
+    """(29, 2) per point a random place between label and opinion, on average `share` of the way; the label where there
+    is no opinion, and nothing where there is no label.
+    """
+    generator = np.random.default_rng(seed_of("opinion", *draw))
+    shares = generator.uniform(max(0.0, 2 * share - 1), min(1.0, 2 * share), size=(len(label_px), 1))
+    return np.where(np.isnan(opinion_px), label_px, (1.0 - shares) * label_px + shares * opinion_px)
 
 
 def make_augmenter(config: Config):

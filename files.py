@@ -5,28 +5,48 @@ import csv
 import io
 import json
 import os
+import re
+import secrets
+import time
 from pathlib import Path
 
 from config import UserError
 
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # a temporary name of `write_bytes`
 
-def write_bytes(path: Path, data: bytes) -> None:
+
+def write_bytes(path: Path, data: bytes, lasting: bool = False) -> None:
     """Writes `data` under a temporary name, then replaces: neither a reader nor a crash ever sees half a file.
+
+    With `lasting` the bytes are on the disk before the name is, so that a power cut cannot leave an empty file either.
 
     Raises:
         UserError: the place cannot be written to, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not the process id: machines that share a disk may share that as well.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); check the disk and its permissions.") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, idle_seconds: float = 0.0) -> None:
+    """Removes the temporary files that killed processes left in a folder, if nothing wrote to them for a while."""
+    for path in filter(lambda path: LEFTOVER.fullmatch(path.name), Path(folder).glob(".*.tmp")):
+        with contextlib.suppress(OSError):  # another process may have removed it
+            if time.time() - path.stat().st_mtime >= idle_seconds:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,3 +102,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is not a readable CSV file ({error}); restore it from its source.") from None
+
+
+# How a cell must not begin: spreadsheets take it for a formula. The last four are the full-width forms.
+FORMULA_SIGNS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
+def harmless_cell(text: str) -> str:
+    """A text from outside as a spreadsheet may show it: one that it would take for a formula gets a quote in front."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text

@@ -12,6 +12,8 @@ from config import ANNOTATORS, LANDMARK_COUNT, LANDMARK_INDEX, UserError
 from images import IMAGE_SUFFIXES
 from labelme import NO_LABELS, VertebralLabels
 
+SPLIT_MANIFEST = "split_manifest.json"  # what split_dataset.py moves, noted before it is moved
+
 # Aariz holds two points whose annotators are 137 and 145 mm apart; honest readings of one point are never this far
 # apart.
 IMPOSSIBLE_DISAGREEMENT_MM = 30.0
@@ -33,6 +35,7 @@ class Film:
     pixel_size_mm: float | None
     machine: str | None
     vertebrae: VertebralLabels = NO_LABELS
+    opinion_px: np.ndarray | None = None  # (29, 2) a network's that had not seen the film; for training alone
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:
         """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or
@@ -118,9 +121,16 @@ def scan_split(root: Path, split: str) -> list[Film]:
     films = []
     for film, problems in inspect_split(root, split):
         for problem in problems:
-            raise UserError(f"{problem.text} `python dataset.py --check {root}` lists all such faults.")
+            raise UserError(f"{problem.text} {next_step(root)}")
         films.append(film)
     return films
+
+
+def next_step(root: Path) -> str:
+    """What to do about a data set with a fault, in a sentence."""
+    if (Path(root) / SPLIT_MANIFEST).exists():
+        return f"If its split was interrupted, `python split_dataset.py --dataset {root}` finishes it."
+    return f"`python dataset.py --check {root}` lists all such faults."
 
 
 def inspect_split(

@@ -67,18 +67,45 @@ def labels_folder(root: Path, split: str) -> Path | None:
     return within or find_folder(root.with_name(f"{root.resolve().name}_vertebrae"), split)
 
 
-def with_vertebrae(films: list[Film], folder: Path | None) -> list[Film]:
+def with_vertebrae(films: list[Film], folder: Path | None, root: Path | None = None) -> list[Film]:
     """The films with the vertebral labels that the folder has for them; the others keep what they have.
 
+    Args:
+        root: of the only data set that the folder is for: two data sets may have films of one name.
     Raises:
         UserError: a file cannot be used.
     """
     labelled = []
     for film in films:
         path = None if folder is None else Path(folder) / f"{film.film_id}.json"
-        found = path is not None and path.exists()
+        meant = root is None or Path(root) in film.image_path.parents
+        found = path is not None and meant and path.exists()
         labelled.append(replace(film, vertebrae=read_labelme(path)) if found else film)
     return labelled
+
+
+def label_necks(
+    films: list[Film], held_out: list[Film] | None, roots: list[Path], pseudo: list[Path], from_train: bool
+) -> tuple[list[Film], list[Film] | None]:
+    """The films to train on that a person or a model has labelled, and those to judge by that a person has.
+
+    Args:
+        roots: the data sets, each with its LabelMe files.
+        pseudo: folders of files that a model wrote, for films without others.
+        from_train: whether the films to judge by are a fold of train.
+    Raises:
+        UserError: a file cannot be used.
+    """
+    for root in roots:
+        films = with_vertebrae(films, labels_folder(root, "train"), root)
+        if held_out is not None:
+            held_out = with_vertebrae(held_out, labels_folder(root, "train" if from_train else "valid"), root)
+    for folder in pseudo:
+        guessed = with_vertebrae(films, folder)
+        films = [own if has_vertebrae(own.vertebrae) else other for own, other in zip(films, guessed, strict=True)]
+    if held_out is not None:
+        held_out = [film for film in held_out if film.vertebrae.known.any()]
+    return [film for film in films if has_vertebrae(film.vertebrae)], held_out
 
 
 def has_vertebrae(labels: VertebralLabels) -> bool:

@@ -104,3 +104,19 @@ NORMS = (
 def norms_of(measurement: str) -> list[Norm]:
     """All norms of a measurement, the one shown by default first."""
     return [norm for norm in NORMS if norm.measurement == measurement]
+
+
+# What a user may choose: (for whom, whose norms go before the one shown by default).
+DEFAULT_CHOICE = "Default"
+NORM_CHOICES = {
+    DEFAULT_CHOICE: ("each measurement beside its own author's norm, mostly of European descent", ()),
+    "Men": ("men, where an author parts the sexes; else as Default", ("McNamara men", "Jacobson men")),
+    "Women": ("women, where an author parts the sexes; else as Default", ("McNamara women", "Jacobson women")),
+} | {name: (f"{NORM_SETS[name][1]}; else as Default", (name,)) for name in ("Steiner", "Downs", "Eastman", "ISBI 2015")}
+
+
+def norm_of(measurement: str, choice: str = DEFAULT_CHOICE) -> Norm:
+    """The norm to show beside a measurement: the chosen set's where it has one, else the first."""
+    norms = norms_of(measurement)
+    preferred = [norm for norm in norms if norm.norm_set in NORM_CHOICES[choice][1]]
+    return (preferred or norms)[0]

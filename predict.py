@@ -14,7 +14,7 @@ from config import DEFAULT_OUTPUT, UserError
 from files import read_bytes, write_csv, write_json
 from images import IMAGE_SUFFIXES, dicom_pixel_size_mm, read_film, write_png
 from inference import Predictor, default_weights, load_predictor, pick_device
-from reading import CSV_COLUMNS, describe_reading, point_rows, read
+from reading import CSV_COLUMNS, describe_reading, point_notes, point_rows, read
 from visualize import draw_film
 
 
@@ -123,7 +123,8 @@ def predict_all(options: argparse.Namespace, paths: list[Path], predictors: list
             overlay = draw_film(film, reading.points_px, numbers=True, title=name)
             write_png(options.out / f"{name}_overlay.png", overlay)
         if options.annotations:
-            write_landmarks(options.out / "annotations" / f"{name}.json", name, reading.points_px)
+            path = options.out / "annotations" / f"{name}.json"
+            write_landmarks(path, name, reading.points_px, notes=point_notes(reading))
     if options.json or not (options.csv or options.overlay or options.annotations):
         write_json(options.out / "predictions.json", entries)
     if options.csv:

@@ -1,12 +1,19 @@
-"""One training over several processes (torchrun), or alone: the same calls, which do nothing when there is only one."""
+"""One training over several processes (torchrun), or alone: the same calls, which do nothing when there is only one.
+
+Processes may lie on several machines, which need not see each other's disks: what the main process reads and decides
+it shares.
+"""
 
 import gc
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+LONGEST_WAIT = timedelta(hours=6)  # while the main process prepares films and validates; torchrun ends it if one dies
 
 
 @dataclass(frozen=True)
@@ -15,11 +22,22 @@ class Processes:
 
     rank: int = 0
     world: int = 1
+    local_rank: int = 0  # on its machine
 
     @property
     def is_main(self) -> bool:
         """Whether this process validates, prints and writes."""
         return self.rank == 0
+
+    @property
+    def is_first_here(self) -> bool:
+        """Whether this process prepares the films on its machine."""
+        return self.local_rank == 0
+
+    @property
+    def place(self) -> float:
+        """How far along the list of machines its own is, 0-1."""
+        return self.rank / self.world
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model as it is called in training; gradients are averaged over the processes."""
@@ -52,11 +70,12 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Processes(), device
+    local_rank = int(os.environ["LOCAL_RANK"])
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Processes(distributed.get_rank(), world), device
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    return Processes(distributed.get_rank(), world, local_rank), device
 
 
 def leave_processes() -> None:

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis import measure
-from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS
+from analysis import Points, length, measure
+from cervical import Cervical, likely_stages
+from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
+from files import harmless_cell
 from inference import Predictor
+from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
-USER = "user"  # who placed a corrected point
+PLAUSIBLE_SN_MM = (60, 85)  # from sella to nasion; anything else betrays a wrong pixel size
+SCALE_CAUTION = "S-N measures {} mm at this pixel size, outside {} mm: check the pixel size before trusting any length."
+READER, USER = "reader", "user"  # who taught a point, besides experts; who placed a corrected one
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,29 +29,61 @@ class Reading:
     points_px: np.ndarray  # (29, 2)
     confidence: np.ndarray  # (29,) 0-1
     spread_px: np.ndarray  # (29,)
-    radius95_px: np.ndarray  # (29,); 0 for a point that the user placed
+    radius95_px: np.ndarray  # (29,); NaN for a point that the user placed
     taught_by: tuple[str, ...]  # (29,) "expert", "reader", "user" or ""
     stage: int | None = None  # 1-6
     stage_probabilities: np.ndarray | None = None  # (6,)
     warnings: list[str] = field(default_factory=list)
+    scale_source: str = ""  # whence the pixel size comes, such as "from the DICOM file"
+    weights: tuple[str, ...] = ()  # name and hash of each file of weights that took part
+    cervical: Cervical | None = None  # the neck
 
     @property
     def known(self) -> np.ndarray:
         """(29,) bool: which points there are."""
         return ~np.isnan(self.points_px).any(axis=1)
 
-    def measurements(self) -> dict[str, dict]:
-        """`analysis.measure` of these points; no intervals where no point has a radius."""
-        radius95_px = None if np.isnan(self.radius95_px[self.known]).all() else self.radius95_px
-        return measure(self.points_px, self.pixel_size_mm, radius95_px)
+    @property
+    def edited(self) -> np.ndarray:
+        """(29,) bool: which points the user placed."""
+        return np.array([teacher == USER for teacher in self.taught_by])
+
+    def measurements(self, norm_set: str = DEFAULT_CHOICE) -> dict[str, dict]:
+        """`analysis.measure` of these points, with the symbols among each one's points that the user `edited` or that
+        are `reader_taught`. A point of the user's counts as certain; no intervals where no other point has a radius.
+
+        Args:
+            norm_set: a key of `norms.NORM_CHOICES`.
+        """
+        radius95_px = np.where(self.edited, 0.0, self.radius95_px)
+        has_radius = self.known & (radius95_px > 0)
+        table = measure(self.points_px, self.pixel_size_mm, radius95_px if has_radius.any() else None, norm_set)
+        for row in table.values():
+            taught = {symbol: self.taught_by[LANDMARK_INDEX[symbol]] for symbol in row["points"]}
+            row["edited"] = [symbol for symbol, teacher in taught.items() if teacher == USER]
+            row["reader_taught"] = [symbol for symbol, teacher in taught.items() if teacher == READER]
+            if len(row["edited"]) == len(taught):
+                row["low95"] = row["high95"] = row["certain"] = None  # what the user placed has no interval
+        return table
+
+    def cautions(self) -> list[str]:
+        """The warnings of the film, and one where its pixel size cannot be right."""
+        sella_nasion_px = length(Points(self.points_px), "S", "N")
+        if self.pixel_size_mm is None or np.isnan(sella_nasion_px):
+            return list(self.warnings)
+        low, high = PLAUSIBLE_SN_MM
+        sella_nasion_mm = float(sella_nasion_px) * self.pixel_size_mm
+        if low <= sella_nasion_mm <= high:
+            return list(self.warnings)
+        return [*self.warnings, SCALE_CAUTION.format(f"{sella_nasion_mm:.1f}", f"{low}-{high}")]
 
     def corrected(self, points_px: dict[str, tuple[float, float]]) -> "Reading":
-        """The reading with some points, by symbol, as the user placed them: certain, and marked as the user's."""
+        """The reading with some points, by symbol, as the user placed them: marked as the user's, without radius."""
         points, radius, taught = self.points_px.copy(), self.radius95_px.copy(), list(self.taught_by)
         confidence, spread = self.confidence.copy(), self.spread_px.copy()
         for symbol, point_px in points_px.items():
             index = LANDMARK_INDEX[symbol]
-            points[index], radius[index], taught[index] = point_px, 0.0, USER
+            points[index], radius[index], taught[index] = point_px, np.nan, USER
             confidence[index], spread[index] = np.nan, np.nan
         return replace(
             self, points_px=points, radius95_px=radius, taught_by=tuple(taught), confidence=confidence, spread_px=spread
@@ -59,7 +96,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     """
     points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
     confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
-    stage, probabilities, warnings = None, None, []
+    stage, probabilities, cervical, warnings = None, None, None, []
     for predictor in predictors:
         prediction = predictor.predict(film)
         new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
@@ -69,6 +106,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
             taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
         if stage is None and prediction.stage is not None:
             stage, probabilities = prediction.stage, prediction.stage_probabilities
+        cervical = cervical or prediction.cervical
         warnings += [text for text in prediction.warnings if text not in warnings]
     outside = ((points_px < -0.5) | (points_px > np.array(film.shape[::-1]) - 0.5)).any(axis=1)
     warnings += [f"{SYMBOLS[index]} would lie outside the film and is left out." for index in np.flatnonzero(outside)]
@@ -76,12 +114,14 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
-        probabilities, warnings,
+        probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
     )  # fmt: skip
 
 
-def describe_reading(reading: Reading, film_path: str) -> dict:
-    """A film's entry of predictions.json. Radii are null where the weights carry no calibration."""
+def describe_reading(reading: Reading, film_path: str, norm_set: str = DEFAULT_CHOICE) -> dict:
+    """A film's entry of predictions.json. Radii are null where the weights carry no calibration, and for a point that
+    the user placed.
+    """
     landmarks = {}
     for index in np.flatnonzero(reading.known):
         x, y = reading.points_px[index]
@@ -98,9 +138,9 @@ def describe_reading(reading: Reading, film_path: str) -> dict:
         "height": reading.film_size[1],
         "pixel_size_mm": reading.pixel_size_mm,
         "landmarks": landmarks,
-        "measurements": rounded(reading.measurements()),
+        "measurements": rounded(reading.measurements(norm_set)),
         "cvm": describe_stage(reading),
-        "warnings": reading.warnings,
+        "warnings": reading.cautions(),
     }
 
 
@@ -120,11 +160,36 @@ def rounded(measurements: dict[str, dict]) -> dict[str, dict]:
 
 
 def describe_stage(reading: Reading) -> dict | None:
-    """The stage with its probabilities; None where no model names one."""
-    if reading.stage is None:
+    """The stage with its probabilities, and what the neck shows; None where no model names a stage or sees a neck."""
+    if reading.stage is None and reading.cervical is None:
         return None
-    probabilities = [round(float(value), 4) for value in reading.stage_probabilities]
-    return {"stage": reading.stage, "probabilities": probabilities, "roi": None}
+    known = reading.stage_probabilities is not None
+    probabilities = [round(float(value), 4) for value in reading.stage_probabilities] if known else None
+    stages = list(likely_stages(reading.stage_probabilities)) if known else []
+    entry = {"stage": reading.stage, "stages": stages, "probabilities": probabilities, "roi": None}
+    return entry if reading.cervical is None else entry | describe_neck(reading.cervical)
+
+
+def describe_neck(cervical: Cervical) -> dict:
+    """The neck's region, points, geometry and what the rules make of it."""
+    neck = cervical.neck
+    points = {
+        name: {
+            "x": round(float(x), 2), "y": round(float(y), 2), "confidence": plain(sureness, 4),
+            "radius95_px": plain(radius, 2),
+        }
+        for name, (x, y), sureness, radius in zip(
+            VERTEBRAL_POINTS, neck.points_px, neck.confidence, neck.radius95_px, strict=True
+        )
+    }  # fmt: skip
+    left, top, width, height = (round(value, 1) for value in cervical.roi)
+    return {
+        "roi": {"left": left, "top": top, "width": width, "height": height},
+        "points": points,
+        "geometry": cervical.geometry.to_json() | {"stretch": round(cervical.stretch, 3)},
+        "rule": cervical.geometry.rule,
+        "reason": cervical.geometry.reason,
+    }
 
 
 def point_rows(reading: Reading) -> list[dict]:
@@ -133,9 +198,18 @@ def point_rows(reading: Reading) -> list[dict]:
     for index in np.flatnonzero(reading.known):
         values = (*reading.points_px[index], reading.confidence[index], reading.spread_px[index])
         numbers = ["" if np.isnan(value) else round(float(value), 4) for value in (*values, reading.radius95_px[index])]
-        cells = [reading.name, SYMBOLS[index], *numbers, reading.taught_by[index]]
+        cells = [harmless_cell(reading.name), SYMBOLS[index], *numbers, reading.taught_by[index]]
         rows.append(dict(zip(CSV_COLUMNS, cells, strict=True)))
     return rows
+
+
+def point_notes(reading: Reading) -> dict[str, dict]:
+    """For `annotations.write_landmarks`: which points are the user's own, and which rest on readers' teaching."""
+    return {
+        symbol: {"annotator": teacher}
+        for symbol, teacher in zip(SYMBOLS, reading.taught_by, strict=True)
+        if teacher in (READER, USER)
+    }
 
 
 def plain(value: float, digits: int) -> float | None:

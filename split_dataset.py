@@ -16,6 +16,7 @@ from annotations import MACHINE_FILE, read_machines
 from config import ANNOTATORS, DEFAULT_DATASET, UserError
 from files import read_bytes, read_json, write_bytes, write_json
 from films import (
+    SPLIT_MANIFEST,
     Film,
     films_folder,
     find_folder,
@@ -28,7 +29,6 @@ from films import (
 )
 from partition import split_folds
 
-MANIFEST = "split_manifest.json"
 VALID_SPELLINGS = {"Train": "Valid", "TRAIN": "VALID"}  # any other spelling of train goes with "valid"
 EXIT_INTERRUPTED = 130
 
@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         description="Moves a share of the training films, with all their labels, into a valid split. Films are drawn "
-        f"alike in machine and stage, twins together. The moves are noted in DATASET/{MANIFEST} first: after an "
+        f"alike in machine and stage, twins together. The moves are noted in DATASET/{SPLIT_MANIFEST} first: after an "
         "interruption the same command finishes them, and --undo takes them back."
     )
     parser.add_argument(
@@ -79,7 +79,7 @@ def split(options: argparse.Namespace) -> int:
         UserError: there is a valid split already, or the films cannot be read or moved.
     """
     root = options.dataset
-    if (root / MANIFEST).exists():
+    if (root / SPLIT_MANIFEST).exists():
         manifest = read_manifest(root)
         left = sum((root / move["from"]).exists() for move in manifest["moves"])
         state = f"{count(left, 'file')} left to move" if left else "nothing is left to move"
@@ -94,7 +94,7 @@ def split(options: argparse.Namespace) -> int:
         print("Nothing was moved (--dry-run).")
         return 0
     manifest = make_manifest(root, chosen, options)
-    write_json(root / MANIFEST, manifest)
+    write_json(root / SPLIT_MANIFEST, manifest)
     return apply_manifest(root, manifest)
 
 
@@ -186,7 +186,7 @@ def read_manifest(root: Path) -> dict:
     Raises:
         UserError: it is missing, or is not what this command writes.
     """
-    path = root / MANIFEST
+    path = root / SPLIT_MANIFEST
     if not path.exists():
         raise UserError(f"{path} does not exist, so there is no split of this command to undo.")
     manifest = read_json(path)
@@ -231,7 +231,7 @@ def undo_split(options: argparse.Namespace) -> int:
     move_files([(root / move["to"], root / move["from"]) for move in manifest["moves"]])
     mark_films(root, manifest["modes"])
     remove_empty_folders(root, manifest["moves"])
-    (root / MANIFEST).unlink()
+    (root / SPLIT_MANIFEST).unlink()
     print(f"Back in train: {number}.")
     return 0
 

@@ -32,11 +32,13 @@ from config import (
     config_from_json,
 )  # fmt: skip
 from dataset import FilmDataset, describe_data
+from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
-from neck import has_vertebrae, labels_folder, with_vertebrae
+from neck import label_necks
 from neck_dataset import NeckDataset, describe_necks
+from opinions import fingerprint, with_opinions
 from partition import split_folds
 from processes import Processes, join_processes, leave_processes
 from schedule import has_horizon
@@ -88,6 +90,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)"
     )
     run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
+    run.add_argument(
+        "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
+    )
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
@@ -125,10 +130,12 @@ def train(options: argparse.Namespace) -> int:
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
     if asked.finds_vertebrae:
-        films, held_out = choose_necks(options, films, held_out)
+        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
+    check_same_films(films, processes)
     describe = describe_necks if asked.finds_vertebrae else describe_data
     config = describe(asked, films) if state is None else resumed_config(options, state, films)
     check_held_out(config, held_out)
+    films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
 
@@ -168,20 +175,37 @@ def warn_of_idle_card(device: torch.device) -> None:
 
 
 def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
-    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first."""
-    if restart and run.exists() and processes.is_main:
-        aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
-        run.rename(aside)
-        print(f"The former run lies in {aside}.")
-    processes.wait()
-    path = newest_checkpoint(run)
-    return load_checkpoint(path) if path is not None else None
+    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first.
+
+    The main process alone looks: the other machines need not see its disk.
+    """
+    state = None
+    if processes.is_main:
+        if restart and run.exists():
+            aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
+            run.rename(aside)
+            print(f"The former run lies in {aside}.")
+        remove_leftovers(run)
+        path = newest_checkpoint(run)
+        state = load_checkpoint(path) if path is not None else None
+    return processes.share(state)
+
+
+def check_same_films(films: list[Film], processes: Processes) -> None:
+    """Refuses to train when this machine's training films are not those of the main process."""
+    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
+        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
+
+
+def data_roots(options: argparse.Namespace) -> list[Path]:
+    """All data sets to train on."""
+    return [options.dataset, *options.also]
 
 
 def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
     """The films to learn from, and those to judge by (None with --no-valid)."""
     train_films, twins = [], []
-    for root in (options.dataset, *options.also):
+    for root in data_roots(options):
         kept, left_out = training_films(root)
         train_films, twins = train_films + kept, twins + left_out
     if twins and say_so:
@@ -194,12 +218,7 @@ def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list
             raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
         folds = split_folds(train_films, options.folds, seed=0)
         return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
-    held_out = [
-        film
-        for root in (options.dataset, *options.also)
-        if has_split(root, "valid")
-        for film in scan_split(root, "valid")
-    ]
+    held_out = [film for root in data_roots(options) if has_split(root, "valid") for film in scan_split(root, "valid")]
     if not held_out:
         raise UserError(
             f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
@@ -207,25 +226,6 @@ def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list
             "or use --folds 5 --fold 0, or --no-valid."
         )
     return train_films, held_out
-
-
-def choose_necks(
-    options: argparse.Namespace, films: list[Film], held_out: list[Film] | None
-) -> tuple[list[Film], list[Film] | None]:
-    """The films with their vertebral labels: to train on those with a person's or a model's, to judge by a person's."""
-    for root in (options.dataset, *options.also):
-        films = with_vertebrae(films, labels_folder(root, "train"))
-        if held_out is not None:
-            split = "train" if options.folds else "valid"
-            held_out = with_vertebrae(held_out, labels_folder(root, split))
-    for folder in options.pseudo:
-        films = [
-            film if has_vertebrae(film.vertebrae) else labelled
-            for film, labelled in zip(films, with_vertebrae(films, folder), strict=True)
-        ]
-    if held_out is not None:
-        held_out = [film for film in held_out if film.vertebrae.known.any()]
-    return [film for film in films if has_vertebrae(film.vertebrae)], held_out
 
 
 def check_held_out(config: Config, held_out: list[Film] | None) -> None:
@@ -260,6 +260,10 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
     if state["facts"].get("films") != films_fingerprint(films):
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
+        )
+    if state["facts"].get("opinions") != fingerprint(options.opinions):
+        raise UserError(
+            "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
         )
     changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
     if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
@@ -304,7 +308,12 @@ def make_trainer(
         workers=default_workers(device) if options.workers is None else options.workers,
         # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
         frozen_at_start=has_weights and config.freeze_epochs > 0,
-        facts=describe_training(films, options.dataset),
+        facts={
+            "films": films_fingerprint(films),
+            "train_films": len(films),
+            "dataset": options.dataset.resolve().name,
+            "opinions": fingerprint(options.opinions),
+        },
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
@@ -319,16 +328,12 @@ def make_sets(
     if config.finds_vertebrae:
         return NeckDataset(films, config), held_out
     cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_main:
-        cache.build(films + (held_out or []), workers=os.cpu_count() or 1)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
     processes.wait()
     valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
     return FilmDataset(films, config, cache, training=True), valid_set
-
-
-def describe_training(films: list[Film], dataset: Path) -> dict:
-    """What a run's files say of its films."""
-    return {"films": films_fingerprint(films), "train_films": len(films), "dataset": dataset.resolve().name}
 
 
 def default_workers(device: torch.device) -> int:

@@ -220,19 +220,25 @@ class Trainer:
             on_epoch(row, is_best)
 
     def save_epoch(self, figures: dict | None, is_best: bool) -> None:
-        """Writes the best weights, the log and the checkpoint; the checkpoint last, since it counts the epoch as
-        done.
+        """Writes the best weights, the checkpoint, which counts the epoch as done, and the log.
+
+        A run killed before its first checkpoint begins again with a log of its own, so the log comes after; `restore`
+        adds what a kill between the two kept from it.
         """
         if is_best:
             facts = self.facts | {"epoch": self.epoch, "valid": figures}
             content = {"model": self.judged_model().state_dict(), "config": self.config.to_json(), "facts": facts}
             save_checkpoint(self.run / BEST_NAME, content)
         write_json(self.run / "config.json", self.config.to_json())
-        if self.log_path is not None:
-            write_csv(self.log_path, self.history, LOG_COLUMNS)
         save_checkpoint(epoch_path(self.run, self.epoch), self.state())
+        self.write_log()
         (self.run / INTERRUPTED_NAME).unlink(missing_ok=True)
         remove_old_checkpoints(self.run)
+
+    def write_log(self) -> None:
+        """Writes the epochs so far, all of them: a log cut short is whole again after the next."""
+        if self.log_path is not None and self.history and self.processes.is_main:
+            write_csv(self.log_path, self.history, LOG_COLUMNS)
 
     def save_interrupted(self, started: float) -> None:
         """Saves in the middle of an epoch."""
@@ -278,6 +284,7 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         self.frozen_at_start = state["frozen_at_start"]
         self.log_path = None if state["log_path"] is None else Path(state["log_path"])
+        self.write_log()
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:

@@ -22,9 +22,11 @@ from thumbnails import KINDS, SIDE, shrink_view, view_of_thumbnail
 
 VIEW_SIDE = 448
 POINT_COUNT = len(VERTEBRAL_POINTS)
-# A neck is doubted beyond these: misfit to the mean neck as a share of its size, and confidence of the points.
+# A neck is doubted beyond these: misfit to the mean neck as a share of its size, confidence of the points, and the
+# probability that there is none.
 LARGEST_MISFIT = 0.16
 SMALLEST_CONFIDENCE = 0.25
+LARGEST_STRANGENESS = 0.5
 # Looks that the last answer is the mean of: their frames differ by these factors of size.
 LOOK_SIZES = (0.9, 1.0, 1.1)
 # Where the 13 points lie, from gonion and below porion in units of S-N, in mean and before a look has been taken.
@@ -75,22 +77,27 @@ class VertebraFinder:
             landmarks_px: (29, 2) the face's landmarks, where they are known.
         """
         best = None
-        for frame in self.first_frames(picture, landmarks_px):
+        located, strangeness = self.locate(picture)
+        for frame in self.first_frames(picture, located, landmarks_px):
             neck = self.look_again(picture, self.look(picture, frame))
             if best is None or neck.doubt < best.doubt:
                 best = neck
+        if best is not None and landmarks_px is None:  # only the locator has seen pictures that are none of a neck
+            best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
         return best
 
-    def first_frames(self, picture: np.ndarray, landmarks_px: np.ndarray | None) -> list[HeadFrame]:
+    def first_frames(
+        self, picture: np.ndarray, located: HeadFrame | None, landmarks_px: np.ndarray | None
+    ) -> list[HeadFrame]:
         """Where the neck may lie: by the landmarks, by a look at the whole picture, or all over it, as on a crop."""
-        frames = [self.locate(picture), self.frame_of_crop(picture)]
+        frames = [located, self.frame_of_crop(picture)]
         if landmarks_px is not None:
             frames.insert(0, self.frame_from_landmarks(picture, landmarks_px))
         return [frame for frame in frames if frame is not None]
 
     @torch.inference_mode()
-    def locate(self, picture: np.ndarray) -> HeadFrame | None:
-        """The frame by rough points on a thumbnail of the whole picture."""
+    def locate(self, picture: np.ndarray) -> tuple[HeadFrame | None, float]:
+        """The frame by rough points on a thumbnail of the whole picture, and how probably there is no neck on it."""
         film_size = picture.shape[::-1]
         letterbox = Letterbox(film_size, (VIEW_SIDE, VIEW_SIDE))
         thumbnail = torch.from_numpy(shrink_view(letterbox.apply(picture))).unsqueeze(0)
@@ -102,7 +109,8 @@ class VertebraFinder:
         sureness = confidence[0].cpu().double().numpy()
         frame = frame_neck(film_size, points_px, sureness, self.shape, self.size)
         kinds = located["kind_logits"][0].cpu().numpy()
-        return frame and replace(frame, negative=bool(kinds[KINDS.index("negative")] > 0))
+        strangeness = float(1.0 / (1.0 + np.exp(-kinds[KINDS.index("stranger")])))
+        return frame and replace(frame, negative=bool(kinds[KINDS.index("negative")] > 0)), strangeness
 
     def frame_from_landmarks(self, picture: np.ndarray, landmarks_px: np.ndarray) -> HeadFrame | None:
         """The frame by sella, nasion, porion and gonion: below porion, behind gonion; None where one is missing."""

@@ -188,5 +188,5 @@ def test_norms_are_whole_and_ranges_stay_ranges():
 
 def test_readings_say_what_a_deviation_means():
     table = measure(head(A=N + degrees(50, 98), B=N + degrees(90, 104)), 1.0)
-    assert table["ANB"]["reading"] == "class II" and table["SNA"]["reading"] == "within the norm"
-    assert table["SNB"]["reading"] == "mandible set back"
+    assert table["ANB"]["reading"] == "skeletal class II tendency" and table["SNA"]["reading"] == "within the norm"
+    assert table["SNB"]["reading"] == "mandible set back (retrognathic)"

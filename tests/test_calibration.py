@@ -74,11 +74,18 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     runs = [str(tmp_path / "runs" / f"fold{fold}") for fold in range(2)]
     weights, out = tmp_path / "runs" / "all" / "best_model.pth", tmp_path / "shared.safetensors"
     places = ["--dataset", str(blobs), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
-    asked = ["--weights", str(weights), "-o", str(out), *places]
+    opinions = tmp_path / "opinions.json"
+    asked = ["--weights", str(weights), "-o", str(out), "--opinions", str(opinions), *places]
     assert calibrate.main(["--runs", *runs, *asked]) == 0
     assert "8 films, cross-validated" in capsys.readouterr().out
     assert calibrate.main(["--runs", *reversed(runs), *asked]) == 2
     assert "in order" in capsys.readouterr().err
+
+    assert len(json.loads(opinions.read_text())) == 8
+    student = [*flags, "--no-valid", "--schedule", "cosine", "--run", "student"]
+    assert run(blobs, tmp_path, *student, "--opinions", str(opinions)) == 0
+    assert run(blobs, tmp_path, *student, "--epochs", "2", "--new-schedule") == 2
+    assert "--opinions" in capsys.readouterr().err
 
     assert evaluate.main([*places, "--weights", str(out), "--json", str(tmp_path / "e.json"), "--worst", "0"]) == 0
     radii = json.loads((tmp_path / "e.json").read_text())["landmarks"]["coverage95"]

@@ -3,7 +3,7 @@
 import pytest
 
 from config import UserError
-from files import read_csv, read_json, write_bytes, write_csv, write_json
+from files import read_csv, read_json, remove_leftovers, write_bytes, write_csv, write_json
 
 
 def test_a_failed_write_keeps_what_was_there(tmp_path, monkeypatch):
@@ -49,3 +49,20 @@ def test_a_broken_file_is_named(tmp_path, data, read):
         read(path)
     with pytest.raises(UserError, match="missing"):
         read(tmp_path / "missing")
+
+
+def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path, monkeypatch):
+    kept = [".film.tmp", "film.tmp", ".hidden", "model.pth"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(type(tmp_path), "unlink", lambda *_, **__: None)  # as after SIGKILL
+        with pytest.raises(KeyboardInterrupt):
+            write_bytes(tmp_path / "model.pth", b"new")
+    assert len(list(tmp_path.iterdir())) == len(kept) + 1
+    remove_leftovers(tmp_path, idle_seconds=60)
+    assert len(list(tmp_path.iterdir())) == len(kept) + 1, "another process may still write it"
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    remove_leftovers(tmp_path / "missing")

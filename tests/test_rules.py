@@ -10,17 +10,24 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
-    "config", "files", "geometry", "head", "strangers", "thumbnails", "images", "outlines", "labelme",
-    "annotations", "films", "neck", "audit", "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset",
-    "partition", "norms", "analysis", "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
-    "vertebra_finder", "stretch", "vertebrae_geometry", "inference", "reading", "scoring", "neck_scoring",
-    "schedule", "processes", "trainer", "report", "visualize", "anatomy", "synthetic",
+    "config", "files",
+    "geometry", "head", "strangers", "thumbnails", "images",
+    "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
+    "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
+    "norms", "analysis", "tracing", "korean", "words",
+    "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
+    "vertebra_finder", "stretch", "vertebrae_geometry", "cervical",
+    "inference", "reading", "scoring", "neck_scoring", "crossfit",
+    "schedule", "processes", "trainer",
+    "report", "visualize", "wigglegram", "report_page", "exports",
+    "anatomy", "synthetic",
 ]  # fmt: skip
 COMMANDS = [
     "train",
     "evaluate",
     "predict",
     "calibrate",
+    "label_vertebrae",
     "split_dataset",
     "preprocess_roi",
     "convert_isbi2015",

@@ -142,7 +142,7 @@ def test_stopped_at_any_file_nothing_is_lost_or_doubled(tmp_path, monkeypatch, f
         root = Path(shutil.copytree(origin, tmp_path / f"stop{moves}"))
         stopped = call_stopped(root, monkeypatch, moves, *flags)
         assert_every_film_is_whole(root, names)
-        if (root / split_dataset.MANIFEST).exists() or then == "finish":  # else nothing was begun, or all is undone
+        if (root / split_dataset.SPLIT_MANIFEST).exists() or then == "finish":  # else nothing is to be done
             assert call(root, *(["--undo"] if then == "undo" else [])) == 0
         assert snapshot(root) == (start if then == "undo" else done)
         if not stopped:
@@ -209,10 +209,10 @@ def test_a_valid_split_of_others_is_left_alone(blobs, capsys):
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"moves": [{"from": "../a", "to": "b"}]}'])
 def test_what_is_no_manifest_is_refused(films, capsys, text):
-    (films / split_dataset.MANIFEST).write_text(text)
+    (films / split_dataset.SPLIT_MANIFEST).write_text(text)
     before = snapshot(films)
     for flags in ([], ["--undo"], ["--dry-run"]):
-        assert call(films, *flags) == 2 and split_dataset.MANIFEST in capsys.readouterr().err
+        assert call(films, *flags) == 2 and split_dataset.SPLIT_MANIFEST in capsys.readouterr().err
         assert snapshot(films) == before
 
 

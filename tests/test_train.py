@@ -129,6 +129,20 @@ def test_a_schedule_with_an_end_asks_before_it_is_changed(blobs, tmp_path, capsy
     assert outcome(tmp_path, "landmarks")[0]["epoch"] == 2
 
 
+def test_killed_before_its_first_checkpoint_a_run_begins_again_with_one_log(blobs, tmp_path, monkeypatch):
+    flags = [*NETS["cephnet"], "--epochs", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.epoch_path", lambda *_: (_ for _ in ()).throw(SystemExit))  # as SIGKILL there
+        with pytest.raises(SystemExit):
+            run(blobs, tmp_path, *flags)
+    assert run(blobs, tmp_path, *flags) == 0
+    log = next((tmp_path / "logs").glob("*.csv"))
+    whole = log.read_bytes()
+    assert len(outcome(tmp_path, "cephnet")[2]) == 2
+    log.write_bytes(whole[:-30])
+    assert run(blobs, tmp_path, *flags) == 0 and log.read_bytes() == whole, "a finished run mends its log"
+
+
 def test_a_finished_run_is_left_alone_unless_asked(blobs, tmp_path, capsys):
     flags = [*NETS["cephnet"], "--epochs", "1"]
     assert run(blobs, tmp_path, *flags) == 0

@@ -1,0 +1,75 @@
+"""What the runs of a cross-validation say of the films that each was not trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cache import FilmCache
+from checkpoint import epoch_path, list_epochs
+from config import UserError
+from dataset import FilmDataset
+from films import Film, films_fingerprint, training_films
+from inference import Prediction, Predictor, load_predictor, pick_device
+from partition import split_folds
+from scoring import measure_errors
+
+
+@dataclass(frozen=True, eq=False)
+class CrossPredictions:
+    """N films, each as read by the run that had not seen it."""
+
+    films: list[Film]
+    predictions: list[Prediction]
+    folds: np.ndarray  # (N,) which run read it
+    landmarks: tuple[str, ...]  # what all runs were taught
+
+    def errors_net(self) -> np.ndarray:
+        """(N, 29) radial errors in network pixels, NaN where unknown."""
+        errors_px = measure_errors(self.films, self.predictions).px
+        rows = zip(self.predictions, errors_px, strict=True)
+        return np.array([prediction.frame.length_to_net(row) for prediction, row in rows])
+
+    def spreads_net(self) -> np.ndarray:
+        """(N, 29) spreads of the heatmaps in network pixels."""
+        return np.array([each.frame.length_to_net(each.spread_px) for each in self.predictions])
+
+
+def cross_predict(dataset: Path, runs: list[Path], cache: Path, device: str) -> CrossPredictions:
+    """Reads the films of train, each by the run of `train.py --folds K --fold i` that left it out.
+
+    Raises:
+        UserError: the runs are not those of all folds of this data set, in order and by one recipe.
+    """
+    films, _ = training_films(dataset)
+    if not 2 <= len(runs) <= len(films):
+        raise UserError(f"--runs names {len(runs)} runs; name those of all folds, at least 2.")
+    parts = split_folds(films, len(runs), seed=0)
+    predictions, taught = [], []
+    for run, held_out in zip(runs, parts, strict=True):
+        predictor = load_fold(run, films, held_out, device)
+        taught.append(predictor.config.landmarks)
+        if taught[-1] != taught[0]:
+            raise UserError(f"{run} finds other landmarks than {runs[0]}; train both by one recipe.")
+        prepared = FilmCache(cache, dataset, predictor.config.cached_size)
+        predictions += predictor.predict_films(FilmDataset(held_out, predictor.config, prepared))[0]
+    folds = np.repeat(np.arange(len(runs)), [len(part) for part in parts])
+    return CrossPredictions([film for part in parts for film in part], predictions, folds, taught[0])
+
+
+def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -> Predictor:
+    """The last weights of a fold's run: its best ones were chosen by the films that are to judge it.
+
+    Raises:
+        UserError: the run is not finished, or was not trained on just the other films.
+    """
+    epochs = list_epochs(run)
+    if not epochs:
+        raise UserError(f"{run} holds no checkpoint; train it with --folds and --fold.")
+    predictor = load_predictor(epoch_path(run, epochs[-1]), pick_device(device))
+    learnt = [film for film in films if film not in held_out]
+    if predictor.facts.get("films") != films_fingerprint(learnt):
+        raise UserError(
+            f"{run} was not trained on the films outside its fold; name the runs of fold 0, 1, 2 ... in order."
+        )
+    return predictor

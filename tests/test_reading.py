@@ -1,0 +1,87 @@
+"""A reading: what the user moves is marked as the user's, and every measurement says on whose points it rests."""
+
+import numpy as np
+import pytest
+
+from anatomy import TEMPLATE_MM
+from config import LANDMARK_INDEX, SYMBOLS
+from norms import NORM_CHOICES, NORM_SETS, NORMS
+from reading import Reading, describe_reading
+
+TAUGHT = tuple("reader" if symbol in ("Co", "UIA", "R") else "expert" for symbol in SYMBOLS)
+
+
+def make_reading(pixel_size_mm: float | None = 0.1, radius_px: float = 12.0, **changes) -> Reading:
+    """A balanced adult head on a film of 0.1 mm pixels."""
+    points_px = 10.0 * np.array([TEMPLATE_MM[symbol] for symbol in SYMBOLS]) + [700.0, 600.0]
+    facts = {
+        "name": "film", "film_size": (1935, 2400), "pixel_size_mm": pixel_size_mm, "points_px": points_px,
+        "confidence": np.full(29, 0.9), "spread_px": np.full(29, 5.0), "radius95_px": np.full(29, radius_px),
+        "taught_by": TAUGHT,
+    }  # fmt: skip
+    return Reading(**(facts | changes))
+
+
+def test_a_moved_point_is_the_users_and_has_no_radius():
+    reading = make_reading()
+    moved = reading.corrected({"A": (1500.0, 1100.0)})
+    index = LANDMARK_INDEX["A"]
+    assert moved.edited.tolist() == [symbol == "A" for symbol in SYMBOLS] and not reading.edited.any()
+    assert moved.points_px[index].tolist() == [1500.0, 1100.0] and np.isnan(moved.radius95_px[index])
+    assert describe_reading(moved, "film.png")["landmarks"]["A"]["radius95_mm"] is None
+    before, after = reading.measurements(), moved.measurements()
+    assert after["SNA"]["edited"] == ["A"] and before["SNA"]["edited"] == [] and after["SNB"] == before["SNB"]
+    assert after["SNA"]["value"] != before["SNA"]["value"]
+
+
+def test_a_users_point_adds_nothing_to_an_interval():
+    reading = make_reading()
+    index = LANDMARK_INDEX["A"]
+    same_place = reading.corrected({"A": tuple(reading.points_px[index])})
+    wide, narrow = (each.measurements()["SNA"] for each in (reading, same_place))
+    assert narrow["value"] == wide["value"]
+    assert 0 < narrow["high95"] - narrow["low95"] < 0.9 * (wide["high95"] - wide["low95"])
+    all_moved = reading.corrected({symbol: tuple(reading.points_px[LANDMARK_INDEX[symbol]]) for symbol in "SNA"})
+    assert all_moved.measurements()["SNA"]["low95"] is None and all_moved.measurements()["SNB"]["low95"] is not None
+
+
+def test_measurements_name_their_reader_taught_points():
+    table = make_reading().measurements()
+    assert table["Co-Gn"]["reader_taught"] == ["Co"] and table["U1-NA"]["reader_taught"] == ["UIA"]
+    assert table["SNA"]["reader_taught"] == [] and table["SNA"]["points"] == ["S", "N", "A"]
+
+
+def test_without_radii_there_are_values_and_no_intervals():
+    table = make_reading(radius95_px=np.full(29, np.nan)).measurements()
+    assert len(table) > 50 and all(row["low95"] is None for row in table.values())
+
+
+@pytest.mark.parametrize("choice", NORM_CHOICES)
+def test_norm_sets_are_chosen_and_say_for_whom_they_hold(choice):
+    holds_for, preferred = NORM_CHOICES[choice]
+    assert holds_for and set(preferred) <= set(NORM_SETS)
+    table = make_reading().measurements(choice)
+    assert len(table) > 50
+    for name, row in table.items():
+        offered = {norm.norm_set for norm in NORMS if norm.measurement == name}
+        assert row["norm_set"] in offered
+        assert not offered & set(preferred) or row["norm_set"] in preferred
+        assert (row["source"], row["holds_for"]) == NORM_SETS[row["norm_set"]]
+        if row["sd"] is None:
+            assert row["deviation"] is None and row["norm_low"] < row["norm_high"]
+        else:
+            assert row["value"] == pytest.approx(row["norm"] + row["deviation"] * row["sd"])
+            assert row["level"] == ("low" if row["deviation"] < -1 else "high" if row["deviation"] > 1 else "normal")
+
+
+def test_chosen_norms_change_the_reading_not_the_value():
+    by_steiner, by_isbi = (make_reading().measurements(choice)["SNB"] for choice in ("Default", "ISBI 2015"))
+    assert by_steiner["value"] == by_isbi["value"] and by_steiner["norm"] == 80 and by_isbi["norm_low"] == 74.6
+
+
+@pytest.mark.parametrize(("pixel_size_mm", "doubted"), [(0.1, False), (0.05, True), (0.2, True), (None, False)])
+def test_an_impossible_scale_is_doubted(pixel_size_mm, doubted):
+    reading = make_reading(pixel_size_mm, warnings=["The film is a negative; it was read as a positive."])
+    assert len(reading.cautions()) == 1 + doubted
+    assert not doubted or "pixel size" in reading.cautions()[-1]
+    assert describe_reading(reading, "film.png")["warnings"] == reading.cautions()

@@ -1,0 +1,36 @@
+"""What pages and reports say, in two languages: `say(english, "ko")`. The English is the key, so what lacks a
+translation is shown in English.
+"""
+
+import re
+from functools import lru_cache
+
+import korean
+
+LANGUAGES = {"en": "English", "ko": "한국어"}
+WORDS = {english: translation for table in korean.TABLES for english, translation in table.items()}
+
+
+def say(english: str, language: str = "en") -> str:
+    """An English text in a language of `LANGUAGES`; English where there is no translation.
+
+    A text made by filling in a sentence, such as "The head is turned by 12 degrees; it was read upright.", is found by
+    its form, and what was filled in is translated in its turn.
+    """
+    if language != "ko" or not english:
+        return english
+    if english in WORDS:
+        return WORDS[english]
+    for form, translation in sentence_forms():
+        match = form.fullmatch(english)
+        if match:
+            return translation.format(*(say(part, language) for part in match.groups()))
+    return english
+
+
+@lru_cache(maxsize=1)
+def sentence_forms() -> list[tuple[re.Pattern, str]]:
+    """The sentences with something to fill in, as patterns, beside their translations; the longest first."""
+    forms = [english for english in WORDS if "{}" in english]
+    forms.sort(key=len, reverse=True)
+    return [(re.compile("(.+?)".join(map(re.escape, form.split("{}"))), re.DOTALL), WORDS[form]) for form in forms]
