@@ -2,7 +2,6 @@
 stage out.
 """
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from tqdm import tqdm
 
 from backbone import CephModel
 from calibration import Calibration
+from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, file_hash, make_reader
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
-from files import read_bytes
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
-from model import stage_probabilities
+from model import stage_probabilities, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
@@ -47,6 +46,7 @@ class Prediction:
     stage: int | None  # 1-6
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
+    cervical: Cervical | None = None  # the neck, where there are weights that read it
 
     @property
     def is_head(self) -> bool:
@@ -73,6 +73,7 @@ class Predictor:
         self.facts = facts or {}
         self.weights = weights  # name and hash of the file, for results to state
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
+        self.cervical: CervicalReader | None = None
 
     @property
     def names_stage(self) -> bool:
@@ -81,13 +82,14 @@ class Predictor:
 
     def predict(self, film: np.ndarray) -> Prediction:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it; a picture that is no lateral
-        cephalogram gets no points and no stage, but a warning.
+        cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
         view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         outputs, frames = self.look(view, [letterbox])
         prediction = self.decode(outputs, frames)[0]
-        return prediction if prediction.is_head else self.refuse(prediction)
+        prediction = prediction if prediction.is_head else self.refuse(prediction)
+        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
@@ -260,21 +262,57 @@ def in_frame(points_view: torch.Tensor, frame: Letterbox | HeadFrame, size: tupl
     return points_inside(frame.from_view(points_view.double().numpy()), size)
 
 
-def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """(B, H, W) uint8 to (B, 1, H, W) float32 in 0-1 on the device; training and inference both start here."""
-    floats = images.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
-    return floats.contiguous(memory_format=torch.channels_last)
+def add_neck(prediction: Prediction, reader: CervicalReader, film: np.ndarray) -> Prediction:
+    """The prediction with what the models of the neck say of the film. A picture that was refused for no cephalogram
+    may be a crop of a neck.
+    """
+    cervical, warnings = reader.read(film, prediction.landmarks_px if prediction.is_head else None)
+    if prediction.is_head:
+        warnings = prediction.warnings + warnings
+    elif cervical is None:
+        return prediction  # one reason is enough
+    stage, probabilities = prediction.stage, prediction.stage_probabilities
+    if stage is None and cervical is not None:
+        stage, probabilities = cervical.stage, cervical.probabilities
+    return replace(
+        prediction, cervical=cervical, stage=stage, stage_probabilities=probabilities, warnings=list(warnings)
+    )
 
 
-def load_predictor(weights: Path, device: torch.device) -> Predictor:
-    """The predictor of a weights file or checkpoint.
+class CervicalPredictor:
+    """The models of the neck alone, where a `Predictor` is asked for."""
+
+    def __init__(self, reader: CervicalReader, config: Config, weights: str = ""):
+        self.cervical, self.config, self.weights = reader, config, weights
+        self.names_stage = reader.names_stage
+
+    def predict(self, film: np.ndarray) -> Prediction:
+        """Reads the neck on a film or crop, (height, width) uint8."""
+        size, nothing = (film.shape[1], film.shape[0]), np.full(LANDMARK_COUNT, np.nan)
+        empty = Prediction(
+            Letterbox(size, size), np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None
+        )
+        return add_neck(empty, self.cervical, film)
+
+
+def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalPredictor:
+    """The predictor of a weights file or checkpoint. Shared landmark weights bring the models of the neck that lie
+    beside them, `vertebrae.safetensors` and `cvm.safetensors`.
 
     Raises:
-        UserError: the file is missing, damaged or not of this project.
+        UserError: a file is missing, damaged or not of this project, or does not go with those beside it.
     """
+    weights = Path(weights)
     model, config, facts = load_model(weights)
-    digest = hashlib.sha256(read_bytes(weights)).hexdigest()
-    return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
+    name = f"{weights.name} sha256:{file_hash(weights)[:16]}"
+    if config.reads_necks:
+        return CervicalPredictor(make_reader(weights, device), config, name)
+    predictor = Predictor(model, config, device, facts, name)
+    beside = weights.with_name(VERTEBRAE_NAME)
+    if weights.suffix == beside.suffix and config.finds_landmarks and beside.exists():
+        stage_weights = weights.with_name(STAGE_NAME)
+        predictor.cervical = make_reader(stage_weights if stage_weights.exists() else beside, device)
+    return predictor
 
 
 def pick_device(name: str) -> torch.device:

@@ -36,6 +36,8 @@ from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
 from inference import pick_device
 from model import build_model, parameter_count
+from neck import label_necks
+from neck_dataset import NeckDataset, describe_necks
 from opinions import fingerprint, with_opinions
 from partition import split_folds
 from processes import Processes, join_processes, leave_processes
@@ -61,6 +63,14 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)"
     )
+    run.add_argument(
+        "--also", type=Path, action="append", default=[], metavar="DIR",
+        help="a further data set to train and judge `vertebrae` on together; may be given again",
+    )  # fmt: skip
+    run.add_argument(
+        "--pseudo", type=Path, action="append", default=[], metavar="DIR",
+        help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
+    )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
     run.add_argument(
@@ -119,8 +129,11 @@ def train(options: argparse.Namespace) -> int:
     run = options.output / (options.run or asked.model)
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
+    if asked.finds_vertebrae:
+        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films, held_out)
+    describe = describe_necks if asked.finds_vertebrae else describe_data
+    config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
@@ -184,9 +197,17 @@ def check_same_films(films: list[Film], processes: Processes) -> None:
         raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
 
 
+def data_roots(options: argparse.Namespace) -> list[Path]:
+    """All data sets to train on."""
+    return [options.dataset, *options.also]
+
+
 def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
     """The films to learn from, and those to judge by (None with --no-valid)."""
-    train_films, twins = training_films(options.dataset)
+    train_films, twins = [], []
+    for root in data_roots(options):
+        kept, left_out = training_films(root)
+        train_films, twins = train_films + kept, twins + left_out
     if twins and say_so:
         names = ", ".join(film.film_id for film in twins)
         print(f"Left out of training, since the same picture is in valid or test: {names}.")
@@ -197,13 +218,14 @@ def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list
             raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
         folds = split_folds(train_films, options.folds, seed=0)
         return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
-    if not has_split(options.dataset, "valid"):
+    held_out = [film for root in data_roots(options) if has_split(root, "valid") for film in scan_split(root, "valid")]
+    if not held_out:
         raise UserError(
             f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
             f"{options.dataset}`, "
             "or use --folds 5 --fold 0, or --no-valid."
         )
-    return train_films, scan_split(options.dataset, "valid")
+    return train_films, held_out
 
 
 def check_held_out(config: Config, held_out: list[Film] | None) -> None:
@@ -212,7 +234,8 @@ def check_held_out(config: Config, held_out: list[Film] | None) -> None:
         return
     expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
     stages = any(film.stage is not None for film in held_out)
-    if not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
+    necks = config.finds_vertebrae and bool(held_out)
+    if not necks and not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
         raise UserError(
             f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
         )
@@ -285,16 +308,11 @@ def make_trainer(
         has_weights = True
     if options.compile:
         model.compile()
-    cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_first_here:
-        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
-        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
-    processes.wait()
-    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    train_set, valid_set = make_sets(options, config, films, held_out, processes)
     trainer = Trainer(
         config,
         model,
-        FilmDataset(films, config, cache, training=True),
+        train_set,
         valid_set,
         run,
         device,
@@ -314,6 +332,21 @@ def make_trainer(
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def make_sets(
+    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
+) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
+    """What to learn from and what to be judged by, all films prepared."""
+    if config.finds_vertebrae:
+        return NeckDataset(films, config), held_out
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:
