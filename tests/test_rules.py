@@ -18,7 +18,7 @@ ROOMS = [
     "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "vertebrae_geometry", "cervical",
     "inference", "reading", "scoring", "neck_scoring",
-    "schedule", "crossfit", "processes", "trainer",
+    "schedule", "crossfit", "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
 ]  # fmt: skip
