@@ -29,6 +29,7 @@ JUDGING_BATCH = 4
 # or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
 LARGEST_MISFIT = 0.25
 LARGEST_STRANGENESS = 0.5
+CLEARLY_BETTER = 0.8  # share of its misfit at which another guess replaces the one on the film as it is
 NOTED_TURN_DEGREES = 20.0
 SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
@@ -84,12 +85,16 @@ class Predictor:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it; a picture that is no lateral
         cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
+        prediction = self.predict_known(film)
+        prediction = prediction if prediction.is_head else self.refuse(prediction)
+        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
+
+    def predict_known(self, film: np.ndarray) -> Prediction:
+        """Landmarks and stage of one film that is known to be a lateral cephalogram, so it is not refused."""
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
         view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         outputs, frames = self.look(view, [letterbox])
-        prediction = self.decode(outputs, frames)[0]
-        prediction = prediction if prediction.is_head else self.refuse(prediction)
-        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
+        return self.decode(outputs, frames)[0]
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
@@ -203,7 +208,9 @@ class Predictor:
         shape = np.array(self.config.head_shape).reshape(-1, 2)
         guesses_view = view_of_thumbnail(guesses, view_size)
         fits = [fit_head(points, shape, known) for points, known in zip(guesses_view, confidence, strict=True)]
-        matrix, _ = min(fits, key=lambda fit: fit[1])
+        misfits = np.array([misfit for _, misfit in fits])
+        misfits[0] *= CLEARLY_BETTER
+        matrix = fits[misfits.argmin()][0]
         doubt = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")])) / LARGEST_STRANGENESS
         if not is_plausible(matrix, view_size, target_size):
             matrix, doubt = whole_view(view_size, target_size), np.inf
