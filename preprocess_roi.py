@@ -138,7 +138,7 @@ def cut_film(film: Film, predictor: Predictor | None, margin: float, root: Path)
         UserError: the film cannot be read, or its region cannot be told or lies outside it.
     """
     picture = read_film(film.image_path)
-    landmarks_px = film.truth_px() if predictor is None else predictor.predict(picture).landmarks_px
+    landmarks_px = film.truth_px() if predictor is None else predictor.predict_known(picture).landmarks_px
     try:
         left, top, right, bottom = roi_box_px(landmarks_px, (picture.shape[1], picture.shape[0]), margin)
     except ValueError as error:

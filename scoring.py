@@ -150,12 +150,15 @@ def score_stages(films: list[Film], predictions: list[Prediction], config: Confi
 
 
 def selection_score(figures: dict) -> float:
-    """What the best epoch is chosen by, higher is better: the headline error, or kappa for a model of stages alone.
+    """What the best epoch is chosen by, higher is better: the headline error, kappa for a model of stages
+    alone, the relative error of vertebral points.
 
     Raises:
         ValueError: the films have nothing to judge the model by.
     """
     landmarks, stages = figures["landmarks"], figures["cvm"]
+    if figures.get("vertebrae") is not None:
+        return -figures["vertebrae"]["relative"]
     if landmarks is not None:
         error = landmarks["mre_mm"] if landmarks["mre_mm"] is not None else landmarks["mre_px"]
         if error is not None:

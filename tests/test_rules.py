@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files",
-    "geometry", "head", "strangers", "thumbnails", "images",
-    "annotations", "films", "opinions", "audit",
-    "warp", "artefacts", "augment", "cache", "dataset", "partition",
+    "geometry", "head", "strangers", "thumbnails", "headers", "images",
+    "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
+    "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "words",
     "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
-    "inference", "reading", "scoring", "crossfit",
-    "schedule", "processes", "trainer",
+    "vertebra_finder", "stretch", "vertebrae_geometry", "cervical",
+    "inference", "reading", "scoring", "neck_scoring",
+    "schedule", "crossfit", "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
 ]  # fmt: skip
@@ -26,6 +27,7 @@ COMMANDS = [
     "evaluate",
     "predict",
     "calibrate",
+    "label_vertebrae",
     "split_dataset",
     "preprocess_roi",
     "convert_isbi2015",

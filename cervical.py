@@ -1,0 +1,129 @@
+"""Reads the neck of a picture: its vertebral points, their geometry, the stage by rule and, with such weights, the
+learnt one.
+
+`vertebrae.safetensors` finds the points, `cvm.safetensors` names the stage; the second was taught on the points of the
+first and is only used with it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from checkpoint import load_model
+from config import UserError
+from files import read_bytes
+from stretch import estimate_stretch
+from vertebra_finder import Neck, VertebraFinder
+from vertebrae_geometry import Geometry, measure_vertebrae
+
+VERTEBRAE_NAME, STAGE_NAME = "vertebrae.safetensors", "cvm.safetensors"
+# A square picture that the vertebrae fill by more than this share of its height is a crop that may have been squeezed.
+CROP_SHARE = 0.3
+NO_NECK = "The cervical vertebrae C2 to C4 are not to be seen on this film, so no CVM stage is named."
+CUT_NECK = "C2 to C4 do not lie wholly on this film, so no CVM stage is named."
+CROP_ALONE = "This is a crop of the neck, not a whole cephalogram; only the cervical vertebrae were read."
+STRETCHED = "The crop seems to have been squeezed to a square; its heights were read {:.2f} times as long."
+
+
+@dataclass(frozen=True, eq=False)
+class Cervical:
+    """What is known of a film's neck."""
+
+    neck: Neck
+    stretch: float  # by what heights were multiplied to have the scale of widths
+    geometry: Geometry
+    stage: int | None  # 1-6
+    probabilities: np.ndarray | None  # (6,)
+
+    @property
+    def points_px(self) -> np.ndarray:
+        """(13, 2) film pixels."""
+        return self.neck.points_px
+
+    @property
+    def roi(self) -> tuple[float, float, float, float]:
+        """Left, top, width and height of the region around the points, film pixels."""
+        left, top, right, bottom = (float(value) for value in self.neck.box_px)
+        return left, top, right - left, bottom - top
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stage, or the two neighbours between which the model cannot tell."""
+        return () if self.probabilities is None else likely_stages(self.probabilities)
+
+
+def likely_stages(probabilities: np.ndarray, enough: float = 0.6) -> tuple[int, ...]:
+    """The likeliest stage; with its likelier neighbour where it has not `enough` probability alone. (6,) to 1-6."""
+    first = int(np.argmax(probabilities))
+    if probabilities[first] >= enough:
+        return (first + 1,)
+    neighbours = [index for index in (first - 1, first + 1) if 0 <= index < len(probabilities)]
+    second = max(neighbours, key=lambda index: probabilities[index])
+    return tuple(sorted((first + 1, second + 1)))
+
+
+class CervicalReader:
+    """The models of the neck on a device."""
+
+    def __init__(self, finder: VertebraFinder, namer=None):
+        self.finder, self.namer = finder, namer
+
+    @property
+    def names_stage(self) -> bool:
+        """Whether it was taught stages."""
+        return self.namer is not None
+
+    def read(self, picture: np.ndarray, landmarks_px: np.ndarray | None = None) -> tuple[Cervical | None, list[str]]:
+        """Reads a film or a crop.
+
+        Args:
+            picture: (height, width) uint8.
+            landmarks_px: (29, 2) of a whole film, where they are known: they tell where the neck is.
+        Returns:
+            What was read, None where there is no neck, and warnings.
+        """
+        neck = self.finder.find(picture, landmarks_px)
+        if neck is None or not neck.is_seen:
+            return None, [NO_NECK]
+        is_crop = landmarks_px is None and np.ptp(neck.points_px[:, 1]) > CROP_SHARE * picture.shape[0]
+        is_square = picture.shape[0] == picture.shape[1]
+        stretch = estimate_stretch(picture) if is_crop and is_square else 1.0
+        geometry = measure_vertebrae(neck.points_px, neck.radius95_px, stretch=stretch)
+        warnings = [CROP_ALONE] if is_crop else []
+        warnings += [STRETCHED.format(stretch)] if stretch != 1.0 else []
+        on_film = ((neck.points_px >= -0.5) & (neck.points_px <= np.array(picture.shape[::-1]) - 0.5)).all()
+        if not on_film:
+            return Cervical(neck, stretch, geometry, None, None), [*warnings, CUT_NECK]
+        probabilities = None if self.namer is None else self.namer.probabilities(picture, neck, stretch)
+        stage = None if probabilities is None else int(probabilities.argmax()) + 1
+        return Cervical(neck, stretch, geometry, stage, probabilities), warnings
+
+
+def load_finder(path: Path, device: torch.device) -> VertebraFinder:
+    """The `vertebrae` model of a weights file or checkpoint.
+
+    Raises:
+        UserError: the file is missing, damaged or of another model.
+    """
+    model, config, facts = load_model(path)
+    if not config.finds_vertebrae:
+        raise UserError(f"{path} is a model of {config.model}, not of vertebrae; name other weights.")
+    return VertebraFinder(model, config, device, facts)
+
+
+def make_reader(path: Path, device: torch.device) -> CervicalReader:
+    """The models of the neck from a weights file: of `vertebrae` alone, or of `cvm`, which names the `vertebrae`
+    weights that it needs; these lie beside it.
+
+    Raises:
+        UserError: a file is missing, damaged, of another model, or is not the one that is needed.
+    """
+    return CervicalReader(load_finder(path, device))
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, by which weights name the weights they need."""
+    return hashlib.sha256(read_bytes(path)).hexdigest()
