@@ -21,6 +21,7 @@ ROOMS = [
     "schedule", "crossfit", "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
+    "intake", "lightbox", "reader", "panels", "previews", "desk", "editor",
 ]  # fmt: skip
 COMMANDS = [
     "train",
@@ -32,11 +33,12 @@ COMMANDS = [
     "preprocess_roi",
     "convert_isbi2015",
     "phantom",
+    "demo",
 ]
 OWNERS = {
     "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"},
     "pydicom": {"images"},
-    "safetensors": {"checkpoint"}, "gradio": {"demo"}, "huggingface_hub": {"hub"},
+    "safetensors": {"checkpoint"}, "gradio": {"demo", "editor"}, "huggingface_hub": {"hub"},
 }  # fmt: skip
 MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
 
