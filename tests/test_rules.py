@@ -14,14 +14,14 @@ ROOMS = [
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
-    "norms", "analysis", "tracing", "korean", "words",
+    "norms", "analysis", "tracing", "korean", "korean_page", "words",
     "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "vertebrae_geometry", "cervical",
     "inference", "reading", "scoring", "neck_scoring",
     "schedule", "crossfit", "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
-    "intake", "lightbox", "reader", "panels", "previews", "desk", "editor",
+    "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
 COMMANDS = [
     "train",
