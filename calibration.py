@@ -26,6 +26,11 @@ class Calibration:
     factors: dict[str, float]  # by symbol; a landmark without errors to learn from has none
     films: int  # how many films it was learnt from
 
+    def __post_init__(self):
+        numbers = (self.offset_net, self.films, *self.factors.values())
+        if not all(isinstance(number, (int, float)) and np.isfinite(number) and number >= 0 for number in numbers):
+            raise ValueError("a calibration of something else than lengths")
+
     def radii_net(self, spread_net: np.ndarray) -> np.ndarray:
         """(..., 29) spreads to 95 % radii, NaN where there is no factor."""
         factors = np.array([self.factors.get(symbol, np.nan) for symbol in SYMBOLS])

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from backbone import CephModel
 from calibration import Calibration
 from checkpoint import load_model
-from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
+from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from files import read_bytes
 from geometry import Letterbox, cells_to_net, decode_heatmaps
@@ -274,7 +274,10 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor:
     """
     model, config, facts = load_model(weights)
     digest = hashlib.sha256(read_bytes(weights)).hexdigest()
-    return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
+    try:
+        return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
+    except (TypeError, ValueError, AttributeError) as error:  # facts of a foreign file
+        raise UserError(f"{weights} has facts that cannot be used ({quoted(str(error))}); restore it.") from None
 
 
 def pick_device(name: str) -> torch.device:
