@@ -108,6 +108,8 @@ def load_safetensors(path: Path) -> tuple[Config, dict[str, torch.Tensor], dict]
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if metadata["format"] != str(FORMAT):
+            raise UserError(f"{path} has weights of another version of the project; update it or train again.")
         config = config_from_json(json.loads(metadata["config"]))
         facts = json.loads(metadata["facts"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -28,7 +28,7 @@ from config import (
     add_config_flags,
     config_from_flags,
 )  # fmt: skip
-from dataset import FilmDataset, describe_data
+from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
@@ -137,6 +137,7 @@ def train(options: argparse.Namespace) -> int:
     describe = describe_necks if asked.finds_vertebrae else describe_data
     config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
+    EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
@@ -188,7 +189,9 @@ def make_trainer(
 ) -> Trainer:
     """Builds model, data and optimiser, and restores the run if there is one."""
     torch.manual_seed(config.seed)
-    model = build_model(config if state is None else replace(config, pretrained=False))
+    # Weights that a file or a saved run brings are not downloaded first.
+    is_filled = state is not None or options.init_from is not None
+    model = build_model(replace(config, pretrained=False) if is_filled else config)
     has_weights = config.pretrained and model.backbone is not None
     if options.init_from is not None and state is None:
         count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
