@@ -15,7 +15,7 @@ import numpy as np
 from calibration import Calibration, coverage, cross_coverage, fit_calibration, quarter_ratio
 from checkpoint import load_model, save_weights
 from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
-from crossfit import CrossPredictions, cross_predict
+from crossfit import CrossPredictions, check_recipe, cross_predict
 from opinions import write_opinions
 
 
@@ -80,8 +80,7 @@ def calibrate(options: argparse.Namespace) -> None:
         print(f"{options.opinions}: second opinions on {len(crossed.films)} films")
     if options.weights is not None:
         model, config, facts = load_model(options.weights)
-        if config.landmarks != crossed.landmarks:
-            raise UserError(f"The runs find other landmarks than {options.weights}; train both by one recipe.")
+        check_recipe(crossed.config, config, f"{options.runs[0]} and {options.weights}")
         facts = facts | {"calibration": calibration.to_json()}
         save_weights(options.out, model, config, facts, half=not options.full)
         print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")

@@ -6,13 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from cache import FilmCache
-from checkpoint import epoch_path, list_epochs
-from config import UserError
+from checkpoint import epoch_path, list_epochs, load_checkpoint
+from config import Config, UserError, config_from_json
 from dataset import FilmDataset
 from films import Film, films_fingerprint, training_films
 from inference import Prediction, Predictor, load_predictor, pick_device
 from partition import split_folds
+from schedule import Progress
 from scoring import measure_errors
+
+# Settings that decide what a network sees and how its answer is read: lengths in net pixels mean the same with these.
+RECIPE = (
+    "model", "image_size", "head_frame", "view_size", "widths", "blocks", "decoder_blocks", "heatmap_sigma",
+    "decode_radius", "landmarks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +29,7 @@ class CrossPredictions:
     films: list[Film]
     predictions: list[Prediction]
     folds: np.ndarray  # (N,) which run read it
-    landmarks: tuple[str, ...]  # what all runs were taught
+    config: Config  # of one run; all share its recipe
 
     def errors_net(self) -> np.ndarray:
         """(N, 29) radial errors in network pixels, NaN where unknown."""
@@ -45,16 +52,22 @@ def cross_predict(dataset: Path, runs: list[Path], cache: Path, device: str) -> 
     if not 2 <= len(runs) <= len(films):
         raise UserError(f"--runs names {len(runs)} runs; name those of all folds, at least 2.")
     parts = split_folds(films, len(runs), seed=0)
-    predictions, taught = [], []
+    predictions, configs = [], []
     for run, held_out in zip(runs, parts, strict=True):
         predictor = load_fold(run, films, held_out, device)
-        taught.append(predictor.config.landmarks)
-        if taught[-1] != taught[0]:
-            raise UserError(f"{run} finds other landmarks than {runs[0]}; train both by one recipe.")
+        configs.append(predictor.config)
+        check_recipe(configs[0], configs[-1], f"{runs[0]} and {run}")
         prepared = FilmCache(cache, dataset, predictor.config.cached_size)
         predictions += predictor.predict_films(FilmDataset(held_out, predictor.config, prepared))[0]
     folds = np.repeat(np.arange(len(runs)), [len(part) for part in parts])
-    return CrossPredictions([film for part in parts for film in part], predictions, folds, taught[0])
+    return CrossPredictions([film for part in parts for film in part], predictions, folds, configs[0])
+
+
+def check_recipe(first: Config, second: Config, names: str) -> None:
+    """Refuses two configs whose errors cannot be taken for each other's."""
+    differing = [name for name in RECIPE if getattr(first, name) != getattr(second, name)]
+    if differing:
+        raise UserError(f"{names} differ in {', '.join(differing)}; train both by one recipe.")
 
 
 def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -> Predictor:
@@ -66,6 +79,10 @@ def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -
     epochs = list_epochs(run)
     if not epochs:
         raise UserError(f"{run} holds no checkpoint; train it with --folds and --fold.")
+    state = load_checkpoint(epoch_path(run, epochs[-1]))
+    config = config_from_json(state["config"])
+    if epochs[-1] < config.epochs and not Progress(**state["progress"]).should_stop(config):
+        raise UserError(f"{run} has come to epoch {epochs[-1]} of {config.epochs}; let train.py finish it first.")
     predictor = load_predictor(epoch_path(run, epochs[-1]), pick_device(device))
     learnt = [film for film in films if film not in held_out]
     if predictor.facts.get("films") != films_fingerprint(learnt):

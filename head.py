@@ -4,7 +4,7 @@ A network that always sees the head alike need not learn that films differ in si
 are spent on the head. The mean shape and the fits are Procrustes' (Gower, Psychometrika 40, 1975).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -51,6 +51,10 @@ class HeadFrame:
         """How far the head is turned on the film against the average head, clockwise positive."""
         across = self.matrix[:, 0] * (-1.0 if self.mirrored else 1.0)  # where the film's x axis goes
         return float(-np.degrees(np.arctan2(across[1], across[0])))
+
+    def doubted(self, doubt: float) -> "HeadFrame":
+        """The frame, at least as doubtful as `doubt`."""
+        return replace(self, doubt=max(self.doubt, doubt))
 
     def from_view(self, points_view: np.ndarray) -> np.ndarray:
         """View pixels (..., 2) to net pixels (..., 2); NaN stays NaN."""
@@ -203,10 +207,23 @@ def mean_shape(shapes: np.ndarray, target_size: tuple[int, int]) -> np.ndarray:
             aligned.append(move_points(points, matrix))
         middle = np.nanmedian(np.array(aligned), axis=0)  # a few impossible labels must not count
         mean = np.where(np.isnan(middle), mean, middle)
+    mean = as_most_lie(mean, usable)
     low, high = mean.min(axis=0), mean.max(axis=0)
     room = np.array(target_size) * (1 - 2 * MARGIN)
     scale = (room / np.maximum(high - low, 1e-6)).min()
     return (mean - (low + high) / 2) * scale + (np.array(target_size) - 1) / 2
+
+
+def as_most_lie(mean: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """The mean shape (K, 2) facing and turned as most of the films (N, K, 2) are, whichever it was made from."""
+    matrices = np.array([fit_head(points, mean, np.ones(len(mean)))[0] for points in shapes])
+    mirrored = np.linalg.det(matrices[:, :, :2]) < 0
+    if mirrored.mean() > 0.5:
+        return as_most_lie(mean * [-1.0, 1.0], shapes)
+    usual = matrices[~mirrored]
+    turns = np.angle(usual[:, 0, 0] + 1j * usual[:, 1, 0])
+    cosine, sine = np.cos(np.median(turns)), np.sin(np.median(turns))
+    return mean @ np.array([[cosine, -sine], [sine, cosine]])  # back by the usual turn
 
 
 def complete(points: np.ndarray, shapes: np.ndarray) -> np.ndarray:

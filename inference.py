@@ -128,11 +128,14 @@ class Predictor:
         pictures = list(views.numpy())
         frames = self.find_heads(pictures, letterboxes)
         outputs = self.see(pictures, frames)
-        frames, moved = self.correct_frames(frames, outputs)
+        frames, moved = self.correct_frames(frames, self.fit_frames(frames, outputs))
         if moved:
-            second = self.see([pictures[index] for index in moved], [frames[index] for index in moved])
+            looked_again = [frames[index] for index in moved]
+            second = self.see([pictures[index] for index in moved], looked_again)
             for name, tensor in second.items():
                 outputs[name][moved] = tensor
+            for index, (_, misfit) in zip(moved, self.fit_frames(looked_again, second), strict=True):
+                frames[index] = frames[index].doubted(misfit / LARGEST_MISFIT)
         return outputs, frames
 
     def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
@@ -141,23 +144,29 @@ class Predictor:
         return self.model(to_network_input(torch.from_numpy(heads), self.device))
 
     def correct_frames(
-        self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]
+        self, frames: list[HeadFrame], fits: list[tuple[np.ndarray, float]]
     ) -> tuple[list[HeadFrame], list[int]]:
-        """The frames by the points that the model found in them, with the doubt that these leave, and the indices of
-        those frames that were far off: these heads deserve a second look.
+        """The frames with the doubt that their points leave, and the indices of those that were far off: these are
+        corrected, have no such doubt yet, and deserve a second look.
         """
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        points_net, confidence, _ = self.decode_points(outputs, len(frames))
-        corrected, moved = list(frames), []
-        for index, frame in enumerate(frames):
-            back = cv2.invertAffineTransform(frame.matrix)
-            matrix, misfit = fit_head(move_points(points_net[index], back), shape, confidence[index])
-            corrected[index] = frame = replace(frame, doubt=max(frame.doubt, misfit / LARGEST_MISFIT))
+        corrected, moved = [], []
+        for index, (frame, (matrix, misfit)) in enumerate(zip(frames, fits, strict=True)):
             is_off = frame.drift(matrix, shape) > SECOND_LOOK_DRIFT
             if is_off and is_plausible(matrix, frame.letterbox.target_size, frame.target_size):
-                corrected[index] = replace(frame, matrix=matrix)
+                corrected.append(replace(frame, matrix=matrix))
                 moved.append(index)
+            else:
+                corrected.append(frame.doubted(misfit / LARGEST_MISFIT))
         return corrected, moved
+
+    def fit_frames(self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, float]]:
+        """For each frame the matrix that the points found in it ask for, and how badly they fit the mean head."""
+        shape = np.array(self.config.head_shape).reshape(-1, 2)
+        points_net, confidence, _ = self.decode_points(outputs, len(frames))
+        backs = [cv2.invertAffineTransform(frame.matrix) for frame in frames]
+        rows = zip(points_net, backs, confidence, strict=True)
+        return [fit_head(move_points(points, back), shape, known) for points, back, known in rows]
 
     def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
         """Where the head lies on each view, by the locator's rough points on a thumbnail."""

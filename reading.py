@@ -10,7 +10,7 @@ from analysis import Points, length, measure
 from cervical import Cervical, likely_stages
 from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
 from files import harmless_cell
-from inference import Predictor
+from inference import Prediction, Predictor
 from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
@@ -99,6 +99,8 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     stage, probabilities, cervical, warnings = None, None, None, []
     for predictor in predictors:
         prediction = predictor.predict(film)
+        if not prediction.is_head:
+            return nothing_read(name, film, pixel_size_mm, prediction, predictors)
         new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
         points_px[new], confidence[new] = prediction.landmarks_px[new], prediction.confidence[new]
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
@@ -115,6 +117,20 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
+    )  # fmt: skip
+
+
+def nothing_read(
+    name: str, film: np.ndarray, pixel_size_mm: float | None, refused: Prediction, predictors: list[Predictor]
+) -> Reading:
+    """The reading of a picture that one of the models refused: what the others might say of it is worth nothing. Only
+    a neck may have been found on it, if it is a crop of one.
+    """
+    unknown = np.full(LANDMARK_COUNT, np.nan)
+    return Reading(
+        name, film.shape[::-1], pixel_size_mm, np.full((LANDMARK_COUNT, 2), np.nan), unknown, unknown, unknown,
+        ("",) * LANDMARK_COUNT, refused.stage, refused.stage_probabilities, refused.warnings, cervical=refused.cervical,
+        weights=tuple(predictor.weights for predictor in predictors),
     )  # fmt: skip
 
 

@@ -14,11 +14,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from backbone import transfer_backbone
-from cache import FilmCache
 from checkpoint import BEST_NAME, load_checkpoint, load_weights, newest_checkpoint
 from config import (
     DEFAULT_CACHE,
@@ -31,17 +29,24 @@ from config import (
     config_from_flags,
     config_from_json,
 )  # fmt: skip
-from dataset import FilmDataset, describe_data
 from files import remove_leftovers
-from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
+from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
-from neck import label_necks
-from neck_dataset import NeckDataset, describe_necks
 from opinions import fingerprint, with_opinions
-from partition import split_folds
 from processes import Processes, join_processes, leave_processes
+from run_films import (
+    check_held_out,
+    check_same_films,
+    choose_films,
+    describe_films,
+    held_out_fingerprint,
+    make_sets,
+    neck_facts,
+    split_films,
+)
 from schedule import has_horizon
+from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
@@ -70,6 +75,13 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--pseudo", type=Path, action="append", default=[], metavar="DIR",
         help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
+    )  # fmt: skip
+    run.add_argument(
+        "--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with"
+    )
+    run.add_argument(
+        "--unseen", type=Path, action="append", default=[], metavar="FILE",
+        help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
     )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
@@ -127,17 +139,27 @@ def train(options: argparse.Namespace) -> int:
     processes, device = join_processes(pick_device(options.device))
     warn_of_idle_card(device)
     run = options.output / (options.run or asked.model)
+    if asked.model == "cvm":
+        return run_stages(options, asked, run, processes, device)
     state = open_run(run, options.restart, processes)
-    films, held_out = choose_films(options, say_so=processes.is_main)
-    if asked.finds_vertebrae:
-        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
+    films, held_out = choose_films(options, asked, say_so=processes.is_main)
     check_same_films(films, processes)
-    describe = describe_necks if asked.finds_vertebrae else describe_data
-    config = describe(asked, films) if state is None else resumed_config(options, state, films)
+    config = describe_films(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
+
+
+def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
+    if options.folds or processes.world > 1:
+        raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
+    open_run(run, options.restart, processes)
+    options.no_valid = True  # valid is for evaluate.py, once
+    films, _ = split_films(options, say_so=True)
+    train_stages(options, asked, films, device, say=print)
+    return 0
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
@@ -191,57 +213,7 @@ def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
     return processes.share(state)
 
 
-def check_same_films(films: list[Film], processes: Processes) -> None:
-    """Refuses to train when this machine's training films are not those of the main process."""
-    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
-        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
-
-
-def data_roots(options: argparse.Namespace) -> list[Path]:
-    """All data sets to train on."""
-    return [options.dataset, *options.also]
-
-
-def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
-    """The films to learn from, and those to judge by (None with --no-valid)."""
-    train_films, twins = [], []
-    for root in data_roots(options):
-        kept, left_out = training_films(root)
-        train_films, twins = train_films + kept, twins + left_out
-    if twins and say_so:
-        names = ", ".join(film.film_id for film in twins)
-        print(f"Left out of training, since the same picture is in valid or test: {names}.")
-    if options.no_valid:
-        return train_films, None
-    if options.folds:
-        if options.folds > len(train_films):
-            raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
-        folds = split_folds(train_films, options.folds, seed=0)
-        return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
-    held_out = [film for root in data_roots(options) if has_split(root, "valid") for film in scan_split(root, "valid")]
-    if not held_out:
-        raise UserError(
-            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
-            f"{options.dataset}`, "
-            "or use --folds 5 --fold 0, or --no-valid."
-        )
-    return train_films, held_out
-
-
-def check_held_out(config: Config, held_out: list[Film] | None) -> None:
-    """Refuses validation films without anything that the best epoch could be chosen by."""
-    if held_out is None:
-        return
-    expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
-    stages = any(film.stage is not None for film in held_out)
-    necks = config.finds_vertebrae and bool(held_out)
-    if not necks and not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
-        raise UserError(
-            f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
-        )
-
-
-def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) -> Config:
+def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None) -> Config:
     """The saved run's config, with the few settings that may change.
 
     Raises:
@@ -260,6 +232,11 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film]) 
     if state["facts"].get("films") != films_fingerprint(films):
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
+        )
+    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
+        raise UserError(
+            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
+            "name another --run, or begin again with --restart."
         )
     if state["facts"].get("opinions") != fingerprint(options.opinions):
         raise UserError(
@@ -312,28 +289,15 @@ def make_trainer(
             "films": films_fingerprint(films),
             "train_films": len(films),
             "dataset": options.dataset.resolve().name,
+            "held_out": held_out_fingerprint(held_out),
             "opinions": fingerprint(options.opinions),
-        },
+        }
+        | neck_facts(config, films),
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
         trainer.restore(state)
     return trainer
-
-
-def make_sets(
-    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
-) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
-    """What to learn from and what to be judged by, all films prepared."""
-    if config.finds_vertebrae:
-        return NeckDataset(films, config), held_out
-    cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_first_here:
-        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
-        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
-    processes.wait()
-    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
-    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from geometry import Letterbox
-from head import HeadFrame, fit_head, join_matrices, mean_shape, move_points, warp_image, whole_view
+from head import HeadFrame, fit_head, fit_similarity, join_matrices, mean_shape, move_points, warp_image, whole_view
 from thumbnails import SIDE, draw_thumbnail, shrink_view, view_of_thumbnail
 
 SHAPE = np.random.default_rng(0).uniform(60, 200, (29, 2))
@@ -118,3 +118,19 @@ def test_a_thumbnail_s_points_return_to_the_view():
     assert shrink_view(view).shape == (SIDE, SIDE)
     corner = view_of_thumbnail(np.array([[SIDE / 2 - 0.5, SIDE / 2 - 0.5]]), (640, 480))
     assert np.allclose(corner, [[319.5, 239.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_mean_shape_faces_and_tilts_as_most_films_do(mirrored):
+    """Whichever film comes first: here one that is turned by 15 degrees and faces the other way."""
+    generator = np.random.default_rng(5)
+    shapes = []
+    for turn in [15.0, *np.linspace(-4, 10, 15)]:
+        linear = cv2.getRotationMatrix2D((0, 0), turn, 1.0)[:, :2] @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+        shapes.append((SHAPE + generator.normal(0, 1.0, SHAPE.shape)) @ linear.T)
+    shapes[0] = shapes[0] * [-1.0, 1.0]
+    middle = cv2.getRotationMatrix2D((0, 0), 3.0, 1.0)[:, :2] @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    back, _ = fit_similarity(mean_shape(np.array(shapes), (512, 512)), SHAPE @ middle.T, np.ones(29), mirrored=False)
+    assert np.linalg.norm(back[:, 0]) > 0.1
+    assert np.degrees(np.arctan2(back[1, 0], back[0, 0])) == pytest.approx(0.0, abs=1.0)
+    assert fit_head(mean_shape(np.array(shapes), (512, 512)), SHAPE @ middle.T, np.ones(29))[0][0, 0] > 0
