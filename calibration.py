@@ -74,12 +74,15 @@ def fit_offset(
     return Calibration(offset_net, factors, len(errors_net), symbols)
 
 
-def cross_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(N, 29) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
+def cross_coverage(
+    errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray, symbols: tuple[str, ...] = SYMBOLS
+) -> np.ndarray:
+    """(N, K) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
     covered = np.full(errors_net.shape, np.nan)
     for fold in np.unique(folds):
         held_out = folds == fold
-        radii_net = fit_calibration(errors_net[~held_out], spreads_net[~held_out]).radii_net(spreads_net[held_out])
+        calibration = fit_calibration(errors_net[~held_out], spreads_net[~held_out], symbols)
+        radii_net = calibration.radii_net(spreads_net[held_out])
         covered[held_out] = within(errors_net[held_out], radii_net)
     return covered
 

@@ -137,6 +137,15 @@ RECIPES = {
             "batch_size": 8, "epochs": 50, "augmentation": "neck", "weight_decay": 0.02,
         },
     ),
+    "cvm": Recipe(
+        ("stage",),
+        "stage from an aligned crop of the neck and the vertebrae's measures; needs vertebrae weights",
+        {
+            "image_size": (128, 112), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
+            "batch_size": 32, "epochs": 40, "learning_rate": 3e-3, "weight_decay": 0.05, "ema_decay": 0.98,
+            "augmentation": "crop",
+        },
+    ),
 }  # fmt: skip
 # Facts of the training data, not flags.
 NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape")
@@ -174,12 +183,17 @@ class Config:
         0.5, "where --opinions are given: share of them in the points to learn, on average, 0-1", low=0, high=1
     )
     augmentation: str = setting(
-        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck")
+        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck", "crop")
     )
 
-    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral"))
+    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral", "corn", "soft"))
     focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
+    members: int = setting(10, "networks of the ensemble of cvm, a multiple of --parts", low=1)
+    parts: int = setting(5, "parts of its cross-validation; each network has not seen one of them", low=2)
+    balance: float = setting(
+        0.5, "how much more often cvm sees rare stages: 0 as they occur, 1 all alike", low=0, high=1
+    )
     patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
     bag_top: float = setting(

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from backbone import transfer_backbone
-from cache import FilmCache
 from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
@@ -28,23 +27,24 @@ from config import (
     add_config_flags,
     config_from_flags,
 )  # fmt: skip
-from dataset import EpochPlan, FilmDataset, describe_data
+from dataset import EpochPlan
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
-from neck import label_necks
-from neck_dataset import NeckDataset, describe_necks
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
-from run_setup import (
+from run_films import (
     check_held_out,
     check_same_films,
     choose_films,
-    data_roots,
+    describe_films,
     held_out_fingerprint,
-    open_run,
-    resumed_config,
+    make_sets,
+    neck_facts,
+    split_films,
 )
+from run_setup import open_run, resumed_config
+from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
@@ -72,6 +72,13 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--pseudo", type=Path, action="append", default=[], metavar="DIR",
         help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
+    )  # fmt: skip
+    run.add_argument(
+        "--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with"
+    )
+    run.add_argument(
+        "--unseen", type=Path, action="append", default=[], metavar="FILE",
+        help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
     )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
@@ -129,18 +136,28 @@ def train(options: argparse.Namespace) -> int:
     processes, device = join_processes(pick_device(options.device))
     warn_of_idle_card(device)
     run = options.output / (options.run or asked.model)
+    if asked.model == "cvm":
+        return run_stages(options, asked, run, processes, device)
     state = open_run(run, options.restart, processes)
-    films, held_out = choose_films(options, say_so=processes.is_main)
-    if asked.finds_vertebrae:
-        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
+    films, held_out = choose_films(options, asked, say_so=processes.is_main)
     check_same_films(films, processes)
-    describe = describe_necks if asked.finds_vertebrae else describe_data
-    config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
+    config = describe_films(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
+
+
+def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
+    if options.folds or processes.world > 1:
+        raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
+    open_run(run, options.restart, processes)
+    options.no_valid = True  # valid is for evaluate.py, once
+    films, _ = split_films(options, say_so=True)
+    train_stages(options, asked, films, device, say=print)
+    return 0
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
@@ -218,27 +235,13 @@ def make_trainer(
             "dataset": options.dataset.resolve().name,
             "held_out": held_out_fingerprint(held_out),
             "opinions": fingerprint(options.opinions),
-        },
+        }
+        | neck_facts(config, films),
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
         trainer.restore(state)
     return trainer
-
-
-def make_sets(
-    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
-) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
-    """What to learn from and what to be judged by, all films prepared."""
-    if config.finds_vertebrae:
-        return NeckDataset(films, config), held_out
-    cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_first_here:
-        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
-        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
-    processes.wait()
-    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
-    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:
