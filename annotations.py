@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from config import LANDMARK_COUNT, LANDMARK_INDEX, LANDMARKS, STAGE_COUNT, STAGES, UserError
-from files import read_csv, read_json, write_csv, write_json
+from files import quoted, read_csv, read_json, write_csv, write_json
 
 MACHINE_FILE = "cephalogram_machine_mappings.csv"
+LARGEST_PIXEL_SIZE_MM = 10.0
 MACHINE_COLUMNS = ["cephalogram_id", "machine", "pixel_size", "image_format", "mode"]
 
 
@@ -61,17 +62,24 @@ def parse_landmark(entry: object, path: Path) -> tuple[int, tuple[float, float]]
     """An entry of the landmark list to the landmark's index and its (x, y) in film pixels."""
     symbol = entry.get("symbol") if isinstance(entry, dict) else None
     if not isinstance(symbol, str) or symbol not in LANDMARK_INDEX:
-        raise UserError(f"{path} names an unknown landmark {symbol!r}; Aariz's symbols are listed in config.py.")
+        raise UserError(f"{path} names an unknown landmark {quoted(symbol)}; Aariz's symbols are listed in config.py.")
     index = LANDMARK_INDEX[symbol]
     if entry.get("landmark_id") not in (None, LANDMARKS[index][2]):
         raise UserError(f"{path} gives landmark {symbol} the id of another landmark; correct its symbol or its id.")
     try:
-        x, y = float(entry["value"]["x"]), float(entry["value"]["y"])
+        x, y = (read_number(entry["value"][axis]) for axis in "xy")
     except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path} gives landmark {symbol} without numbers x and y; correct or remove it.") from None
     if not np.isfinite([x, y]).all():
         raise UserError(f"{path} gives landmark {symbol} without finite numbers; correct or remove it.")
     return index, (x, y)
+
+
+def read_number(value: object) -> float:
+    """A number, or one written as text; true, false and Python's 1_000 are none."""
+    if isinstance(value, bool) or "_" in str(value):
+        raise ValueError("no number")
+    return float(value)
 
 
 def write_landmarks(
@@ -105,8 +113,8 @@ def read_stage(path: Path, film_id: str) -> int:
     check_film_id(content, path, film_id)
     stage = content.get("cvm_stage")
     value = stage.get("value") if isinstance(stage, dict) else None
-    if not isinstance(value, int) or not 1 <= value <= STAGE_COUNT:
-        raise UserError(f"{path} has no CVM stage from 1 to {STAGE_COUNT} (it says {value!r}); correct it.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= STAGE_COUNT:
+        raise UserError(f"{path} has no CVM stage from 1 to {STAGE_COUNT} (it says {quoted(value)}); correct it.")
     title, stage_id = STAGES[value - 1]
     if stage.get("title", title) != title or stage.get("id", stage_id) != stage_id:
         raise UserError(f"{path} contradicts itself: value {value} with the title or id of another stage; correct it.")
@@ -126,7 +134,7 @@ def check_film_id(content: object, path: Path, film_id: str) -> None:
         raise UserError(f"{path} is not an annotation file; restore it from its source.")
     named = content.get("ceph_id", film_id)
     if str(named) != film_id:
-        raise UserError(f"{path} says that it belongs to film {named}; rename or correct it.")
+        raise UserError(f"{path} says that it belongs to film {quoted(named)}; rename or correct it.")
 
 
 def read_machines(root: Path) -> dict[str, MachineRecord]:
@@ -140,29 +148,31 @@ def read_machines(root: Path) -> dict[str, MachineRecord]:
         return {}
     records = {}
     for row in read_csv(path):
-        if "cephalogram_id" not in row:
-            raise UserError(
-                f"{path} has no column cephalogram_id; its first line must be {','.join(MACHINE_COLUMNS)}, with commas."
-            )
+        for column in ("cephalogram_id", "pixel_size"):
+            if column not in row:
+                raise UserError(
+                    f"{path} has no column {column}; its first line must be {','.join(MACHINE_COLUMNS)}, with commas."
+                )
         film_id = row["cephalogram_id"]
         if not film_id:
             raise UserError(f"{path} has a row without a cephalogram_id; correct it.")
         if film_id in records:
-            raise UserError(f"{path} lists film {film_id} twice; keep one row.")
+            raise UserError(f"{path} lists film {quoted(film_id)} twice; keep one row.")
         records[film_id] = parse_machine(row, path)
     return records
 
 
 def parse_machine(row: dict[str, str], path: Path) -> MachineRecord:
     """A row of the machine file."""
-    text = (row.get("pixel_size") or "").strip()
+    text = row["pixel_size"].strip()
     try:
-        pixel_size_mm = float(text) if text else None
+        pixel_size_mm = read_number(text) if text else None
     except ValueError:
         pixel_size_mm = -1.0
-    if pixel_size_mm is not None and not 0 < pixel_size_mm < float("inf"):
+    if pixel_size_mm is not None and not 0 < pixel_size_mm < LARGEST_PIXEL_SIZE_MM:
         raise UserError(
-            f"{path} gives film {row['cephalogram_id']} the pixel size {text!r}; write millimetres or nothing."
+            f"{path} gives film {quoted(row['cephalogram_id'])} the pixel size {quoted(text)}; write millimetres or "
+            "nothing."
         )
     return MachineRecord(
         row.get("machine") or None, pixel_size_mm, row.get("image_format") or "", row.get("mode") or ""

@@ -110,3 +110,17 @@ def quarter_ratio(errors: np.ndarray, radii: np.ndarray) -> float:
     quarter = max(len(order) // 4, 1)
     ranked = errors[known][order]
     return float(ranked[-quarter:].mean() / ranked[:quarter].mean())
+
+
+def reliability(errors: np.ndarray, radii: np.ndarray, bins: int = 5) -> list[dict[str, float]]:
+    """Points sorted by their radius into bins of equal count: `radius` and `error`, the means in the unit given, and
+    `held`, the share 0-1 within their radius. Honest radii hold 0.95 in every bin and rise with the error.
+    """
+    known = ~np.isnan(errors) & ~np.isnan(radii)
+    order = np.argsort(radii[known], kind="stable")
+    parts = zip(np.array_split(errors[known][order], bins), np.array_split(radii[known][order], bins), strict=True)
+    return [
+        {"radius": float(radius.mean()), "error": float(error.mean()), "held": float((error <= radius).mean())}
+        for error, radius in parts
+        if len(error)
+    ]

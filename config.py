@@ -237,6 +237,12 @@ class Config:
             check_setting(each, getattr(self, each.name))
         if self.head_frame and self.model != "landmarks":
             raise UserError(f"--head-frame is for --model landmarks; leave it out with {self.model}.")
+        below_top = self.image_size[0] - int(self.bag_top * self.image_size[0])
+        if self.model == "cvm_mil" and min(below_top, self.image_size[1]) < self.patch_size:
+            raise UserError(
+                f"--patch-size {self.patch_size} does not fit into what --bag-top {self.bag_top} leaves of "
+                f"a picture of {self.image_size[0]}x{self.image_size[1]}; lower one of them or raise --image-size."
+            )
 
     @property
     def cached_size(self) -> tuple[int, int]:

@@ -200,13 +200,15 @@ def visualize(options: argparse.Namespace, films: list[Film], predictor: Predict
     if not 0 <= index < len(films):
         raise UserError(f"--visualize-index is {index}, but {options.split} has films 0 to {len(films) - 1}.")
     film = films[index]
-    prediction = predictor.predict(read_film(film.image_path))
+    prediction = predictor.predict_known(read_film(film.image_path))
     labels = list(SYMBOLS)
     errors = measure_errors([film], [prediction], options.truth)
     for column, (px, mm) in enumerate(zip(errors.px[0], errors.mm[0], strict=True)):
         if not np.isnan(px):
             print(f"{SYMBOLS[column]:5} {px:8.2f} px" + ("" if np.isnan(mm) else f" {mm:7.2f} mm"))
             labels[column] += f" {px:.0f} px" if np.isnan(mm) else f" {mm:.1f}"
+    for sentence in prediction.warnings:
+        print(sentence)
     if prediction.stage is not None:
         print(f"stage: {prediction.stage} named, {film.stage or 'not'} labelled")
     path = options.pictures / f"film_{film.film_id}.png"

@@ -12,6 +12,10 @@ from pathlib import Path
 
 from config import UserError
 
+# No file of a data set is larger; one that is would only fill the memory.
+LARGEST_FILM_FILE = 512_000_000  # bytes
+LARGEST_JSON = 16_000_000  # a hundred landmarks take 20 kB
+LARGEST_CSV = 128_000_000  # a million films
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # a temporary name of `write_bytes`
 
 
@@ -68,40 +72,79 @@ def write_csv(path: Path, rows: list[dict], columns: list[str] | None = None, li
     write_text(path, text.getvalue())
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+def read_bytes(path: Path, largest: int | None = None) -> bytes:
+    """The content of a file of at most `largest` bytes.
 
     Raises:
-        UserError: it is missing or may not be read.
+        UserError: it is missing, may not be read, or is larger.
     """
+    path = Path(path)
     try:
-        return Path(path).read_bytes()
+        size = path.stat().st_size
+        if largest is not None and (size > largest or not path.is_file()):
+            raise UserError(f"{path} is no file of at most {largest // 1_000_000} MB; name another one.")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from None
 
 
-def read_json(path: Path) -> object:
+def quoted(value: object) -> str:
+    """What a foreign file says, for an error message: on one line, printable and short."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> object:
     """Parses a JSON file.
 
     Raises:
-        UserError: it is missing, unreadable or no JSON.
+        UserError: it is missing, unreadable, too large or no JSON.
     """
     try:
-        return json.loads(read_bytes(path).decode("utf-8-sig"))
+        return json.loads(read_bytes(path, largest).decode("utf-8-sig"), object_pairs_hook=object_of_pairs)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore it from its source.") from None
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UserError(f"{path} is not valid JSON ({reason}); restore it from its source.") from None
+
+
+def object_of_pairs(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object; a name given twice is an error, where Python would drop the first in silence."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise ValueError(f"{quoted(twice)} is given twice")
+    return content
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header line.
+    """The rows of a CSV file with a header line; empty lines are skipped.
 
     Raises:
-        UserError: it is missing, unreadable or not text.
+        UserError: it is missing, unreadable, not text, empty, or has a row without all its columns.
     """
     try:
-        return list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
+        text = read_bytes(path, LARGEST_CSV).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        columns = without_empty_end(next(reader, []), 0)
+        rows = [row for row in reader if row]
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is not a readable CSV file ({error}); restore it from its source.") from None
+    if not columns or len(set(columns)) < len(columns):
+        raise UserError(f"{path} does not begin with a line of column names, each once; restore it from its source.")
+    for row in rows:
+        row[:] = without_empty_end(row, len(columns))
+        if len(row) != len(columns):
+            raise UserError(
+                f"{path} has a row of {len(row)} instead of {len(columns)} cells, {quoted(row[0])}; correct it."
+            )
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def without_empty_end(cells: list[str], count: int) -> list[str]:
+    """Cells without the empty ones behind the first `count`, which spreadsheets add."""
+    while len(cells) > count and not cells[-1]:
+        cells = cells[:-1]
+    return cells
 
 
 # How a cell must not begin: spreadsheets take it for a formula. The last four are the full-width forms.

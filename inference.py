@@ -29,6 +29,7 @@ JUDGING_BATCH = 4
 # or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
 LARGEST_MISFIT = 0.25
 LARGEST_STRANGENESS = 0.5
+CLEARLY_BETTER = 0.8  # share of its misfit at which another guess replaces the one on the film as it is
 NOTED_TURN_DEGREES = 20.0
 SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
@@ -84,12 +85,16 @@ class Predictor:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it; a picture that is no lateral
         cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
+        prediction = self.predict_known(film)
+        prediction = prediction if prediction.is_head else self.refuse(prediction)
+        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
+
+    def predict_known(self, film: np.ndarray) -> Prediction:
+        """Landmarks and stage of one film that is known to be a lateral cephalogram, so it is not refused."""
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
         view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         outputs, frames = self.look(view, [letterbox])
-        prediction = self.decode(outputs, frames)[0]
-        prediction = prediction if prediction.is_head else self.refuse(prediction)
-        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
+        return self.decode(outputs, frames)[0]
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
@@ -169,23 +174,43 @@ class Predictor:
         return [fit_head(move_points(points, back), shape, known) for points, back, known in rows]
 
     def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
-        """Where the head lies on each view, by the locator's rough points on a thumbnail."""
-        thumbnails = torch.from_numpy(np.stack([shrink_view(view) for view in views]))
-        located = self.model.locate(to_network_input(thumbnails, self.device))
-        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
-        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
-        points = cells_to_net(points_cells, stride).cpu().double().numpy()
-        kinds = located["kind_logits"].cpu().double().numpy()
-        rows = zip(letterboxes, points, confidence.cpu().double().numpy(), kinds, strict=True)
+        """Where the head lies on each view, by the locator's rough points on a thumbnail, on its mirror image and on
+        the same with its greys spread evenly.
+
+        Each may go wrong on a strange film, one almost without contrast for example; the guess that looks most like a
+        head is taken.
+        """
+        thumbnails = np.stack([shrink_view(view) for view in views])
+        guesses = [
+            self.locate(thumbnails),
+            unmirrored(self.locate(thumbnails[:, :, ::-1].copy()), thumbnails.shape[2]),
+            self.locate(np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])),
+        ]
+        points, confidence, _ = (np.stack(parts, axis=1) for parts in zip(*guesses, strict=True))
+        rows = zip(letterboxes, points, confidence, guesses[0][2], strict=True)
         return [self.frame_head(*row) for row in rows]
 
+    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(B, S, S) uint8 thumbnails to rough points (B, K, 2) on them, confidence (B, K) and kind logits (B, 2)."""
+        located = self.model.locate(to_network_input(torch.from_numpy(thumbnails), self.device))
+        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
+        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
+        tensors = cells_to_net(points_cells, stride), confidence, located["kind_logits"]
+        return tuple(tensor.cpu().double().numpy() for tensor in tensors)
+
     def frame_head(
-        self, letterbox: Letterbox, points: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
+        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
     ) -> HeadFrame:
-        """The frame of a head with these rough points (K, 2) on the thumbnail; the whole view if they are none."""
+        """The frame of a head by the better of several guesses, rough points (G, K, 2) on the thumbnail with
+        confidence (G, K); the whole view if none of them is a head.
+        """
         view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        matrix, _ = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        guesses_view = view_of_thumbnail(guesses, view_size)
+        fits = [fit_head(points, shape, known) for points, known in zip(guesses_view, confidence, strict=True)]
+        misfits = np.array([misfit for _, misfit in fits])
+        misfits[0] *= CLEARLY_BETTER
+        matrix = fits[misfits.argmin()][0]
         doubt = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")])) / LARGEST_STRANGENESS
         if not is_plausible(matrix, view_size, target_size):
             matrix, doubt = whole_view(view_size, target_size), np.inf
@@ -239,6 +264,12 @@ class Predictor:
         return Prediction(
             prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, [REFUSAL]
         )
+
+
+def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
+    """What `Predictor.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
+    points, confidence, kind_logits = located
+    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kind_logits
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:

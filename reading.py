@@ -10,7 +10,7 @@ from analysis import Points, length, measure
 from cervical import Cervical, likely_stages
 from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
 from files import harmless_cell
-from inference import Prediction, Predictor
+from inference import Predictor
 from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
@@ -97,10 +97,10 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
     confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
     stage, probabilities, cervical, warnings = None, None, None, []
-    for predictor in predictors:
-        prediction = predictor.predict(film)
-        if not prediction.is_head:
-            return nothing_read(name, film, pixel_size_mm, prediction, predictors)
+    read_by = [(predictor, predictor.predict(film)) for predictor in predictors]
+    # Where one model sees no head, what another places on it is worth nothing; a neck may still have been read.
+    refused = [(predictor, prediction) for predictor, prediction in read_by if not prediction.is_head]
+    for predictor, prediction in refused or read_by:
         new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
         points_px[new], confidence[new] = prediction.landmarks_px[new], prediction.confidence[new]
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
@@ -117,20 +117,6 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
-    )  # fmt: skip
-
-
-def nothing_read(
-    name: str, film: np.ndarray, pixel_size_mm: float | None, refused: Prediction, predictors: list[Predictor]
-) -> Reading:
-    """The reading of a picture that one of the models refused: what the others might say of it is worth nothing. Only
-    a neck may have been found on it, if it is a crop of one.
-    """
-    unknown = np.full(LANDMARK_COUNT, np.nan)
-    return Reading(
-        name, film.shape[::-1], pixel_size_mm, np.full((LANDMARK_COUNT, 2), np.nan), unknown, unknown, unknown,
-        ("",) * LANDMARK_COUNT, refused.stage, refused.stage_probabilities, refused.warnings, cervical=refused.cervical,
-        weights=tuple(predictor.weights for predictor in predictors),
     )  # fmt: skip
 
 
@@ -197,6 +183,7 @@ def describe_neck(cervical: Cervical) -> dict:
         for name, (x, y), sureness, radius in zip(
             VERTEBRAL_POINTS, neck.points_px, neck.confidence, neck.radius95_px, strict=True
         )
+        if not np.isnan(x)
     }  # fmt: skip
     left, top, width, height = (round(value, 1) for value in cervical.roi)
     return {

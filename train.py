@@ -10,14 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from backbone import transfer_backbone
-from checkpoint import BEST_NAME, load_checkpoint, load_weights, newest_checkpoint
+from cache import FilmCache
+from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
     DEFAULT_DATASET,
@@ -27,30 +27,28 @@ from config import (
     UserError,
     add_config_flags,
     config_from_flags,
-    config_from_json,
 )  # fmt: skip
-from files import remove_leftovers
+from dataset import FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
+from neck import label_necks
+from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
-from run_films import (
+from run_setup import (
     check_held_out,
     check_same_films,
     choose_films,
-    describe_films,
+    data_roots,
     held_out_fingerprint,
-    make_sets,
-    neck_facts,
-    split_films,
+    open_run,
+    resumed_config,
 )
-from schedule import has_horizon
 from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
-CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -142,9 +140,12 @@ def train(options: argparse.Namespace) -> int:
     if asked.model == "cvm":
         return run_stages(options, asked, run, processes, device)
     state = open_run(run, options.restart, processes)
-    films, held_out = choose_films(options, asked, say_so=processes.is_main)
+    films, held_out = choose_films(options, say_so=processes.is_main)
+    if asked.finds_vertebrae:
+        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    config = describe_films(asked, films) if state is None else resumed_config(options, state, films, held_out)
+    describe = describe_necks if asked.finds_vertebrae else describe_data
+    config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
@@ -157,7 +158,7 @@ def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes:
         raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
     open_run(run, options.restart, processes)
     options.no_valid = True  # valid is for evaluate.py, once
-    films, _ = split_films(options, say_so=True)
+    films, _ = choose_films(options)
     train_stages(options, asked, films, device, say=print)
     return 0
 
@@ -194,62 +195,6 @@ def warn_of_idle_card(device: torch.device) -> None:
             "README.md says how to install PyTorch for the card.",
             file=sys.stderr,
         )
-
-
-def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
-    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first.
-
-    The main process alone looks: the other machines need not see its disk.
-    """
-    state = None
-    if processes.is_main:
-        if restart and run.exists():
-            aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
-            run.rename(aside)
-            print(f"The former run lies in {aside}.")
-        remove_leftovers(run)
-        path = newest_checkpoint(run)
-        state = load_checkpoint(path) if path is not None else None
-    return processes.share(state)
-
-
-def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None) -> Config:
-    """The saved run's config, with the few settings that may change.
-
-    Raises:
-        UserError: a flag contradicts the run, its films are others, or more epochs need --new-schedule.
-    """
-    config = config_from_json(state["config"])
-    for name in vars(config):
-        if not hasattr(options, name) or name in CHANGEABLE:
-            continue
-        if getattr(options, name) != getattr(config, name):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(
-                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
-                "leave it out, name another --run, or begin again with --restart."
-            )
-    if state["facts"].get("films") != films_fingerprint(films):
-        raise UserError(
-            "This run was begun with other training films; name another --run or begin again with --restart."
-        )
-    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
-        raise UserError(
-            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
-            "name another --run, or begin again with --restart."
-        )
-    if state["facts"].get("opinions") != fingerprint(options.opinions):
-        raise UserError(
-            "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
-        )
-    changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
-    if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
-        raise UserError(
-            f"--epochs {changes['epochs']} would change the {config.schedule} schedule that was planned for "
-            f"{config.epochs}; "
-            "add --new-schedule if that is what you want."
-        )
-    return replace(config, **changes)
 
 
 def make_trainer(
@@ -298,6 +243,21 @@ def make_trainer(
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def make_sets(
+    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
+) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
+    """What to learn from and what to be judged by, all films prepared."""
+    if config.finds_vertebrae:
+        return NeckDataset(films, config), held_out
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:

@@ -106,7 +106,7 @@ def test_a_full_disk_ends_in_one_sentence(challenge, tmp_path, monkeypatch, caps
     def full(self, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    monkeypatch.setattr(type(tmp_path), "replace", full)
     assert convert_isbi2015.main([str(challenge), str(tmp_path / "isbi")]) == 2
     assert "No space left" in capsys.readouterr().err and [path.name for path in tmp_path.iterdir()] == ["challenge"]
 

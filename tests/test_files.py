@@ -51,6 +51,38 @@ def test_a_broken_file_is_named(tmp_path, data, read):
         read(tmp_path / "missing")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "column names"),
+        ("a,a\n1,2\n", "column names"),
+        ("a,b\n1\n", "1 instead of 2 cells"),
+        ("a,b\n1,2,3,4\n", "4 instead of 2 cells"),
+        ('a,b\n1,"2\n', "CSV"),
+    ],
+)
+def test_a_table_that_lost_cells_is_refused(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_csv(tmp_path / "t.csv")
+
+
+def test_empty_lines_and_the_empty_cells_of_spreadsheets_are_no_fault(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfa,b,,\r\n1,2,,\r\n\r\n3,,,\r\n")
+    assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": "2"}, {"a": "3", "b": ""}]
+
+
+def test_json_that_could_mean_two_things_or_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "t.json").write_text('{"x": 1, "y": 2, "x": 3}')
+    with pytest.raises(UserError, match="'x' is given twice"):
+        read_json(tmp_path / "t.json")
+    (tmp_path / "t.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="nested too deeply"):
+        read_json(tmp_path / "t.json")
+    with pytest.raises(UserError, match="at most 0 MB"):
+        read_json(tmp_path / "t.json", largest=10)
+
+
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path, monkeypatch):
     kept = [".film.tmp", "film.tmp", ".hidden", "model.pth"]
     for name in kept:

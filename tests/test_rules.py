@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
     "config", "files",
-    "geometry", "head", "strangers", "thumbnails", "images",
+    "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "words",
@@ -20,7 +20,7 @@ ROOMS = [
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_run",
-    "processes", "trainer", "run_films",
+    "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
 ]  # fmt: skip

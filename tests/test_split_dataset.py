@@ -254,10 +254,12 @@ def test_all_labels_go_with_their_films(films):
 @pytest.mark.parametrize(("mode", "valid"), [("Train", "Valid"), ("train", "valid"), ("TRAIN", "VALID"), ("", "")])
 def test_the_machine_file_keeps_its_spelling_and_its_other_values(films, mode, valid):
     path = films / "cephalogram_machine_mappings.csv"
-    text = path.read_text().replace(",Train", f",{mode}").replace("\n", "\r\n") + "other,m,0.1,png,Train,more,more\r\n"
+    rows = path.read_text().replace(",Train", f",{mode}").splitlines() + ["other,m,0.1,png,Train"]
+    text = "".join(row + (",note,by\r\n" if row is rows[0] else ",more,more\r\n") for row in rows)
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     before = snapshot(films)
     assert call(films) == 0
     after = path.read_bytes().decode("utf-8-sig").split("\r\n")
-    assert sum(line.endswith(f",{valid}") for line in after) >= 6 and after[-2] == "other,m,0.1,png,Train,more,more"
+    assert sum(line.endswith(f",{valid},more,more") for line in after) >= 6
+    assert after[-2] == "other,m,0.1,png,Train,more,more"
     assert call(films, "--undo") == 0 and snapshot(films) == before
