@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from config import SYMBOLS
-
-VERTEBRAL_POINTS = ("C2p", "C2m", "C2a", "C3up", "C3ua", "C3lp", "C3m", "C3la", "C4up", "C4ua", "C4lp", "C4m", "C4la")
+from config import SYMBOLS, VERTEBRAL_POINTS
 
 # An adult with balanced jaws, mm.
 TEMPLATE_MM = {

@@ -28,6 +28,8 @@ class Augmentation:
     scale: tuple[float, float] = (0.85, 1.15)  # of the film's size
     shift: float = 0.04  # share of the film's width and height
     shear_degrees: float = 3.0
+    stretch: float = 0.0  # of the width against the height, as a logarithm; only where the head or neck is framed
+    shift_down: float | None = None  # as `shift` along the film's height, where it differs
     flip: float = 0.0  # no landmark has a left and right twin, so a flip only turns the face around
     brightness: float = 0.15  # share of full brightness
     contrast: float = 0.25
@@ -57,6 +59,17 @@ LEVELS = {
     "strong": Augmentation(
         rotation_degrees=20, scale=(0.5, 1.4), shift=0.1, shear_degrees=5, flip=0.5, brightness=0.25, contrast=0.4,
         gamma_log=1.0, blur=0.25, noise=(0.01, 0.08), noisy=0.3, cutout=0.5, polarity=0.3, artefacts=0.8, elastic=0.3,
+    ),
+    # Necks: crops of unknown stretch, and frames that are a vertebra too high or too low.
+    "neck": Augmentation(
+        rotation_degrees=15, scale=(0.75, 1.3), shift=0.13, shear_degrees=6, stretch=0.3, shift_down=0.2,
+        brightness=0.2, contrast=0.35, gamma_log=0.8, blur=0.25, noise=(0.01, 0.06), noisy=0.3, artefacts=0.2,
+        elastic=0.4, elastic_shift=0.008, elastic_spacing=0.15,
+    ),
+    # Aligned crops of the neck, whose points already vary.
+    "crop": Augmentation(
+        rotation_degrees=4, scale=(0.93, 1.08), shift=0.03, shear_degrees=1, brightness=0.1, contrast=0.25,
+        gamma_log=0.4, blur=0.2, blur_sigma_px=(0.3, 1.0), noisy=0.3, cutout=0.3, polarity=0.0, artefacts=0.0,
     ),
 }  # fmt: skip
 
@@ -118,6 +131,11 @@ class Augmenter:
         linear = generator.uniform(*settings.scale) * turned @ np.array([[1.0, shear[0]], [shear[1], 1.0]])
         middle = (np.array(size) - 1) / 2
         shift = generator.uniform(-settings.shift, settings.shift, 2) * size
+        if settings.shift_down is not None:
+            shift[1] *= settings.shift_down / settings.shift
+        if settings.stretch:
+            stretch = np.exp(0.5 * generator.uniform(-settings.stretch, settings.stretch))
+            linear = np.diag([stretch, 1.0 / stretch]) @ linear
         return np.hstack([linear, (middle + shift - linear @ middle)[:, None]])
 
     def vary(

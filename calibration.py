@@ -25,6 +25,7 @@ class Calibration:
     offset_net: float
     factors: dict[str, float]  # by symbol; a landmark without errors to learn from has none
     films: int  # how many films it was learnt from
+    symbols: tuple[str, ...] = SYMBOLS  # of the columns
 
     def __post_init__(self):
         numbers = (self.offset_net, self.films, *self.factors.values())
@@ -32,13 +33,14 @@ class Calibration:
             raise ValueError("a calibration of something else than lengths")
 
     def radii_net(self, spread_net: np.ndarray) -> np.ndarray:
-        """(..., 29) spreads to 95 % radii, NaN where there is no factor."""
-        factors = np.array([self.factors.get(symbol, np.nan) for symbol in SYMBOLS])
+        """(..., K) spreads to 95 % radii, NaN where there is no factor."""
+        factors = np.array([self.factors.get(symbol, np.nan) for symbol in self.symbols])
         return factors * (self.offset_net + spread_net)
 
     def to_json(self) -> dict:
         """Plain types for a weights file; `Calibration(**content)` reads them."""
-        return {"offset_net": self.offset_net, "factors": self.factors, "films": self.films}
+        names = {} if self.symbols == SYMBOLS else {"symbols": list(self.symbols)}
+        return {"offset_net": self.offset_net, "factors": self.factors, "films": self.films} | names
 
 
 def conformal_quantile(scores: np.ndarray, level: float = LEVEL) -> float:
@@ -53,33 +55,39 @@ def conformal_quantile(scores: np.ndarray, level: float = LEVEL) -> float:
     return float(known[min(rank, known.size) - 1])
 
 
-def fit_calibration(errors_net: np.ndarray, spreads_net: np.ndarray) -> Calibration:
+def fit_calibration(errors_net: np.ndarray, spreads_net: np.ndarray, symbols: tuple[str, ...] = SYMBOLS) -> Calibration:
     """Learns radii from errors that the network made on films it was not trained on.
 
     Args:
-        errors_net: (N, 29) radial errors, NaN where unknown.
-        spreads_net: (N, 29) spreads of the same predictions.
+        errors_net: (N, K) radial errors, NaN where unknown.
+        spreads_net: (N, K) spreads of the same predictions.
+        symbols: names of the K points.
     """
     usable = ~np.isnan(errors_net) & ~np.isnan(spreads_net)
     unit = float(np.median(spreads_net[usable]))
-    candidates = [fit_offset(errors_net, spreads_net, usable, unit * share) for share in OFFSETS]
+    candidates = [fit_offset(errors_net, spreads_net, usable, unit * share, symbols) for share in OFFSETS]
     return min(candidates, key=lambda each: float(np.nanmean(np.where(usable, each.radii_net(spreads_net), np.nan))))
 
 
-def fit_offset(errors_net: np.ndarray, spreads_net: np.ndarray, usable: np.ndarray, offset_net: float) -> Calibration:
+def fit_offset(
+    errors_net: np.ndarray, spreads_net: np.ndarray, usable: np.ndarray, offset_net: float, symbols: tuple[str, ...]
+) -> Calibration:
     """The calibration for a given offset."""
     scores = np.where(usable, errors_net / (offset_net + np.maximum(spreads_net, 1e-6)), np.nan)
     known = usable.any(axis=0)
-    factors = {symbol: conformal_quantile(scores[:, column]) for column, symbol in enumerate(SYMBOLS) if known[column]}
-    return Calibration(offset_net, factors, len(errors_net))
+    factors = {symbol: conformal_quantile(scores[:, column]) for column, symbol in enumerate(symbols) if known[column]}
+    return Calibration(offset_net, factors, len(errors_net), symbols)
 
 
-def cross_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(N, 29) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
+def cross_coverage(
+    errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray, symbols: tuple[str, ...] = SYMBOLS
+) -> np.ndarray:
+    """(N, K) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
     covered = np.full(errors_net.shape, np.nan)
     for fold in np.unique(folds):
         held_out = folds == fold
-        radii_net = fit_calibration(errors_net[~held_out], spreads_net[~held_out]).radii_net(spreads_net[held_out])
+        calibration = fit_calibration(errors_net[~held_out], spreads_net[~held_out], symbols)
+        radii_net = calibration.radii_net(spreads_net[held_out])
         covered[held_out] = within(errors_net[held_out], radii_net)
     return covered
 
@@ -107,3 +115,17 @@ def quarter_ratio(errors: np.ndarray, radii: np.ndarray) -> float:
     quarter = max(len(order) // 4, 1)
     ranked = errors[known][order]
     return float(ranked[-quarter:].mean() / ranked[:quarter].mean())
+
+
+def reliability(errors: np.ndarray, radii: np.ndarray, bins: int = 5) -> list[dict[str, float]]:
+    """Points sorted by their radius into bins of equal count: `radius` and `error`, the means in the unit given, and
+    `held`, the share 0-1 within their radius. Honest radii hold 0.95 in every bin and rise with the error.
+    """
+    known = ~np.isnan(errors) & ~np.isnan(radii)
+    order = np.argsort(radii[known], kind="stable")
+    parts = zip(np.array_split(errors[known][order], bins), np.array_split(radii[known][order], bins), strict=True)
+    return [
+        {"radius": float(radius.mean()), "error": float(error.mean()), "held": float((error <= radius).mean())}
+        for error, radius in parts
+        if len(error)
+    ]

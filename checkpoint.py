@@ -152,6 +152,8 @@ def load_safetensors(path: Path) -> tuple[object, dict[str, torch.Tensor], objec
         with safe_open(path, framework="pt", device="cpu") as file:
             texts = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if texts.get("format", str(FORMAT)) != str(FORMAT):
+            raise UserError(f"{path} has weights of another version of the project; update it or train again.")
         if texts.get("digest", "") not in ("", content_digest(state, texts)):  # older files have none
             raise ValueError("it was changed after it had been written")
         content, facts = json.loads(texts["config"]), json.loads(texts["facts"])

@@ -46,6 +46,9 @@ SYMBOLS = tuple(symbol for symbol, _, _ in LANDMARKS)
 LANDMARK_INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 LANDMARK_COUNT = len(LANDMARKS)
 
+# On C2 to C4: posterior, middle (deepest) and anterior point of a lower border, and of a body's upper corners.
+VERTEBRAL_POINTS = ("C2p", "C2m", "C2a", "C3up", "C3ua", "C3lp", "C3m", "C3la", "C4up", "C4ua", "C4lp", "C4m", "C4la")
+
 # (title, Aariz's stage id); people and files count stages 1-6, tensors 0-5.
 STAGES = (
     ("CVM-S1", "cl9ci0iy22jm807w12q3331m3"),
@@ -83,7 +86,7 @@ class Recipe:
     `Config`'s own.
     """
 
-    outputs: tuple[str, ...]  # of "coordinates", "heatmaps", "stage"
+    outputs: tuple[str, ...]  # of "coordinates", "heatmaps", "vertebrae", "stage"
     summary: str
     settings: dict
 
@@ -127,10 +130,27 @@ RECIPES = {
         "the accurate one: finds the head, then reads it by a U-Net at stride 2 with sub-pixel decoding",
         {"image_size": (512, 512), "head_frame": True, "heatmap_sigma": 2.2, "decode_radius": 5},
     ),
-}
+    "vertebrae": Recipe(
+        ("vertebrae",),
+        "13 points on C2 to C4, on a whole film or a crop of the neck",
+        {
+            "image_size": (320, 320), "widths": (16, 32, 48, 96, 128, 160), "blocks": 1, "decode_radius": 4,
+            "batch_size": 8, "epochs": 50, "augmentation": "neck", "weight_decay": 0.02,
+        },
+    ),
+    "cvm": Recipe(
+        ("stage",),
+        "stage from an aligned crop of the neck and the vertebrae's measures; needs vertebrae weights",
+        {
+            "image_size": (128, 112), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
+            "batch_size": 32, "epochs": 40, "learning_rate": 3e-3, "weight_decay": 0.05, "ema_decay": 0.98,
+            "augmentation": "crop",
+        },
+    ),
+}  # fmt: skip
+NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape")  # of the training data, no flags
 LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
 TEXT_LISTS = ("landmarks", "taught_by")
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape")  # facts of the training data, not flags
 
 
 @dataclass(frozen=True)
@@ -165,12 +185,15 @@ class Config:
         0.5, "where --opinions are given: share of them in the points to learn, on average, 0-1", low=0, high=1
     )
     augmentation: str = setting(
-        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong")
+        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck", "crop")
     )
 
-    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral"))
+    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral", "corn", "soft"))
     focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
+    members: int = setting(10, "networks of the ensemble of cvm, a multiple of --parts", low=1)
+    parts: int = setting(5, "parts of its cross-validation; each network has not seen one of them", low=2)
+    balance: float = setting(0.5, "how often cvm sees rare stages: 0 as they occur, 1 all alike", low=0, high=1)
     patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16, high=LARGEST_SIDE)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
     bag_top: float = setting(
@@ -205,12 +228,21 @@ class Config:
     head_shape: tuple[float, ...] = setting(
         (), "x, y of the mean position of each landmark in the head's frame, net px"
     )
+    neck_shape: tuple[float, ...] = setting(
+        (), "x, y of the mean position of each vertebral point in the neck's frame, net px"
+    )
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
             check_setting(each, getattr(self, each.name))
         if self.head_frame and self.model != "landmarks":
             raise UserError(f"--head-frame is for --model landmarks; leave it out with {self.model}.")
+        below_top = self.image_size[0] - int(self.bag_top * self.image_size[0])
+        if self.model == "cvm_mil" and min(below_top, self.image_size[1]) < self.patch_size:
+            raise UserError(
+                f"--patch-size {self.patch_size} does not fit into what --bag-top {self.bag_top} leaves of "
+                f"a picture of {self.image_size[0]}x{self.image_size[1]}; lower one of them or raise --image-size."
+            )
 
     @property
     def cached_size(self) -> tuple[int, int]:
@@ -219,12 +251,21 @@ class Config:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the model puts out: of "coordinates", "heatmaps", "stage"."""
+        """What the model puts out: of "coordinates", "heatmaps", "vertebrae", "stage"."""
         return RECIPES[self.model].outputs
 
     @property
     def finds_landmarks(self) -> bool:
         return "coordinates" in self.outputs or "heatmaps" in self.outputs
+
+    @property
+    def finds_vertebrae(self) -> bool:
+        return "vertebrae" in self.outputs
+
+    @property
+    def reads_necks(self) -> bool:
+        """Whether it is one of the models that `cervical.py` puts together."""
+        return self.model in ("vertebrae", "cvm")
 
     @property
     def names_stage(self) -> bool:

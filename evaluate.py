@@ -17,9 +17,11 @@ from films import Film, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import bootstrap_interval, mean_and_deviation
+from neck import labels_folder, with_vertebrae
+from neck_scoring import describe_necks, read_necks, score_cervical
 from report import compare_annotators, describe_annotators, describe_figures, published_row
 from scoring import LandmarkErrors, measure_errors, score_films
-from visualize import contact_sheet, draw_film
+from visualize import contact_sheet, draw_film, draw_vertebrae
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         weights = options.weights or default_weights(options.output)
         print(f"Weights: {weights}")
         predictor = load_predictor(weights, pick_device(options.device))
+        if predictor.config.reads_necks:
+            return evaluate_necks(options, films, predictor, weights)
         check_truth(options, films, predictor)
         if options.visualize_index is not None:
             return visualize(options, films, predictor)
@@ -121,6 +125,37 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     return 0
 
 
+def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, weights: Path) -> int:
+    """As `evaluate`, for the models of the neck; --visualize-index draws the vertebrae it finds on one film."""
+    films = with_vertebrae(films, labels_folder(options.dataset, options.split))
+    config = predictor.config
+    if options.visualize_index is not None:
+        if not 0 <= options.visualize_index < len(films):
+            raise UserError(f"--visualize-index is {options.visualize_index}, but there are {len(films)} films from 0.")
+        return visualize_neck(options, films[options.visualize_index], predictor)
+    figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts)
+    if figures["vertebrae"] is None and figures["cvm"] is None:
+        raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
+    dataset = options.dataset.resolve().name
+    print(f"{config.model} on {dataset}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
+    if options.json:
+        names = {"model": config.model, "weights": str(weights), "dataset": dataset, "split": options.split}
+        write_json(options.json, names | {"films": len(films), "landmarks": None} | figures)
+    return 0
+
+
+def visualize_neck(options: argparse.Namespace, film: Film, predictor) -> int:
+    """Draws the vertebrae of one film, and says what was read of it."""
+    picture = read_film(film.image_path)
+    cervical = predictor.predict(picture).cervical
+    if cervical is None:
+        raise UserError(f"No neck is to be seen on {film.image_path}.")
+    path = options.pictures / f"neck_{film.film_id}.png"
+    write_png(path, draw_vertebrae(picture, cervical.points_px))
+    print(f"{cervical.geometry.reason}; stage {cervical.stage} named, {film.stage or 'none'} labelled\n{path}")
+    return 0
+
+
 def draw_interval(options: argparse.Namespace, films: list[Film], predictions: list[Prediction]) -> list[float] | None:
     """The bootstrap interval of the headline with the user's seed, mm; None without millimetres."""
     errors = measure_errors(films, predictions, options.truth)
@@ -165,13 +200,15 @@ def visualize(options: argparse.Namespace, films: list[Film], predictor: Predict
     if not 0 <= index < len(films):
         raise UserError(f"--visualize-index is {index}, but {options.split} has films 0 to {len(films) - 1}.")
     film = films[index]
-    prediction = predictor.predict(read_film(film.image_path))
+    prediction = predictor.predict_known(read_film(film.image_path))
     labels = list(SYMBOLS)
     errors = measure_errors([film], [prediction], options.truth)
     for column, (px, mm) in enumerate(zip(errors.px[0], errors.mm[0], strict=True)):
         if not np.isnan(px):
             print(f"{SYMBOLS[column]:5} {px:8.2f} px" + ("" if np.isnan(mm) else f" {mm:7.2f} mm"))
             labels[column] += f" {px:.0f} px" if np.isnan(mm) else f" {mm:.1f}"
+    for sentence in prediction.warnings:
+        print(sentence)
     if prediction.stage is not None:
         print(f"stage: {prediction.stage} named, {film.stage or 'not'} labelled")
     path = options.pictures / f"film_{film.film_id}.png"

@@ -10,6 +10,7 @@ import numpy as np
 from annotations import LandmarkLabels, MachineRecord, read_landmarks, read_machines, read_stage
 from config import ANNOTATORS, LANDMARK_COUNT, LANDMARK_INDEX, UserError
 from images import IMAGE_SUFFIXES
+from labelme import NO_LABELS, VertebralLabels
 
 SPLIT_MANIFEST = "split_manifest.json"  # what split_dataset.py moves, noted before it is moved
 
@@ -35,6 +36,7 @@ class Film:
     stage: int | None  # 1-6
     pixel_size_mm: float | None
     machine: str | None
+    vertebrae: VertebralLabels = NO_LABELS
     opinion_px: np.ndarray | None = None  # (29, 2) a network's that had not seen the film; for training alone
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:

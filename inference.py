@@ -2,7 +2,6 @@
 stage out.
 """
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from tqdm import tqdm
 
 from backbone import CephModel
 from calibration import Calibration
+from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, file_hash, make_reader
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
-from files import read_bytes
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
-from model import stage_probabilities
+from model import stage_probabilities, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
@@ -30,6 +29,7 @@ JUDGING_BATCH = 4
 # or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
 LARGEST_MISFIT = 0.25
 LARGEST_STRANGENESS = 0.5
+CLEARLY_BETTER = 0.8  # share of its misfit at which another guess replaces the one on the film as it is
 NOTED_TURN_DEGREES = 20.0
 SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
@@ -47,6 +47,7 @@ class Prediction:
     stage: int | None  # 1-6
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
+    cervical: Cervical | None = None  # the neck, where there are weights that read it
 
     @property
     def is_head(self) -> bool:
@@ -73,6 +74,7 @@ class Predictor:
         self.facts = facts or {}
         self.weights = weights  # name and hash of the file, for results to state
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
+        self.cervical: CervicalReader | None = None
 
     @property
     def names_stage(self) -> bool:
@@ -81,13 +83,18 @@ class Predictor:
 
     def predict(self, film: np.ndarray) -> Prediction:
         """Reads one film, (height, width) uint8 as `images.read_film` gives it; a picture that is no lateral
-        cephalogram gets no points and no stage, but a warning.
+        cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
+        prediction = self.predict_known(film)
+        prediction = prediction if prediction.is_head else self.refuse(prediction)
+        return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
+
+    def predict_known(self, film: np.ndarray) -> Prediction:
+        """Landmarks and stage of one film that is known to be a lateral cephalogram, so it is not refused."""
         letterbox = Letterbox((film.shape[1], film.shape[0]), self.config.cached_size[::-1])
         view = torch.from_numpy(letterbox.apply(film)).unsqueeze(0)
         outputs, frames = self.look(view, [letterbox])
-        prediction = self.decode(outputs, frames)[0]
-        return prediction if prediction.is_head else self.refuse(prediction)
+        return self.decode(outputs, frames)[0]
 
     def predict_films(
         self, dataset: FilmDataset, workers: int = 0, quiet: bool = False
@@ -167,23 +174,43 @@ class Predictor:
         return [fit_head(move_points(points, back), shape, known) for points, back, known in rows]
 
     def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
-        """Where the head lies on each view, by the locator's rough points on a thumbnail."""
-        thumbnails = torch.from_numpy(np.stack([shrink_view(view) for view in views]))
-        located = self.model.locate(to_network_input(thumbnails, self.device))
-        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
-        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
-        points = cells_to_net(points_cells, stride).cpu().double().numpy()
-        kinds = located["kind_logits"].cpu().double().numpy()
-        rows = zip(letterboxes, points, confidence.cpu().double().numpy(), kinds, strict=True)
+        """Where the head lies on each view, by the locator's rough points on a thumbnail, on its mirror image and on
+        the same with its greys spread evenly.
+
+        Each may go wrong on a strange film, one almost without contrast for example; the guess that looks most like a
+        head is taken.
+        """
+        thumbnails = np.stack([shrink_view(view) for view in views])
+        guesses = [
+            self.locate(thumbnails),
+            unmirrored(self.locate(thumbnails[:, :, ::-1].copy()), thumbnails.shape[2]),
+            self.locate(np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])),
+        ]
+        points, confidence, _ = (np.stack(parts, axis=1) for parts in zip(*guesses, strict=True))
+        rows = zip(letterboxes, points, confidence, guesses[0][2], strict=True)
         return [self.frame_head(*row) for row in rows]
 
+    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(B, S, S) uint8 thumbnails to rough points (B, K, 2) on them, confidence (B, K) and kind logits (B, 2)."""
+        located = self.model.locate(to_network_input(torch.from_numpy(thumbnails), self.device))
+        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
+        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
+        tensors = cells_to_net(points_cells, stride), confidence, located["kind_logits"]
+        return tuple(tensor.cpu().double().numpy() for tensor in tensors)
+
     def frame_head(
-        self, letterbox: Letterbox, points: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
+        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
     ) -> HeadFrame:
-        """The frame of a head with these rough points (K, 2) on the thumbnail; the whole view if they are none."""
+        """The frame of a head by the better of several guesses, rough points (G, K, 2) on the thumbnail with
+        confidence (G, K); the whole view if none of them is a head.
+        """
         view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
         shape = np.array(self.config.head_shape).reshape(-1, 2)
-        matrix, _ = fit_head(view_of_thumbnail(points, view_size), shape, confidence)
+        guesses_view = view_of_thumbnail(guesses, view_size)
+        fits = [fit_head(points, shape, known) for points, known in zip(guesses_view, confidence, strict=True)]
+        misfits = np.array([misfit for _, misfit in fits])
+        misfits[0] *= CLEARLY_BETTER
+        matrix = fits[misfits.argmin()][0]
         doubt = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")])) / LARGEST_STRANGENESS
         if not is_plausible(matrix, view_size, target_size):
             matrix, doubt = whole_view(view_size, target_size), np.inf
@@ -239,6 +266,12 @@ class Predictor:
         )
 
 
+def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
+    """What `Predictor.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
+    points, confidence, kind_logits = located
+    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kind_logits
+
+
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:
     """In a sentence each, how a film was not as the films that taught the network."""
     if isinstance(frame, Letterbox):
@@ -260,24 +293,60 @@ def in_frame(points_view: torch.Tensor, frame: Letterbox | HeadFrame, size: tupl
     return points_inside(frame.from_view(points_view.double().numpy()), size)
 
 
-def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """(B, H, W) uint8 to (B, 1, H, W) float32 in 0-1 on the device; training and inference both start here."""
-    floats = images.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
-    return floats.contiguous(memory_format=torch.channels_last)
+def add_neck(prediction: Prediction, reader: CervicalReader, film: np.ndarray) -> Prediction:
+    """The prediction with what the models of the neck say of the film. A picture that was refused for no cephalogram
+    may be a crop of a neck.
+    """
+    cervical, warnings = reader.read(film, prediction.landmarks_px if prediction.is_head else None)
+    if prediction.is_head:
+        warnings = prediction.warnings + warnings
+    elif cervical is None:
+        return prediction  # one reason is enough
+    stage, probabilities = prediction.stage, prediction.stage_probabilities
+    if stage is None and cervical is not None:
+        stage, probabilities = cervical.stage, cervical.probabilities
+    return replace(
+        prediction, cervical=cervical, stage=stage, stage_probabilities=probabilities, warnings=list(warnings)
+    )
 
 
-def load_predictor(weights: Path, device: torch.device) -> Predictor:
-    """The predictor of a weights file or checkpoint.
+class CervicalPredictor:
+    """The models of the neck alone, where a `Predictor` is asked for."""
+
+    def __init__(self, reader: CervicalReader, config: Config, weights: str = ""):
+        self.cervical, self.config, self.weights = reader, config, weights
+        self.names_stage = reader.names_stage
+
+    def predict(self, film: np.ndarray) -> Prediction:
+        """Reads the neck on a film or crop, (height, width) uint8."""
+        size, nothing = (film.shape[1], film.shape[0]), np.full(LANDMARK_COUNT, np.nan)
+        empty = Prediction(
+            Letterbox(size, size), np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None
+        )
+        return add_neck(empty, self.cervical, film)
+
+
+def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalPredictor:
+    """The predictor of a weights file or checkpoint. Shared landmark weights bring the models of the neck that lie
+    beside them, `vertebrae.safetensors` and `cvm.safetensors`.
 
     Raises:
-        UserError: the file is missing, damaged or not of this project.
+        UserError: a file is missing, damaged or not of this project, or does not go with those beside it.
     """
+    weights = Path(weights)
     model, config, facts = load_model(weights)
-    digest = hashlib.sha256(read_bytes(weights)).hexdigest()
+    name = f"{weights.name} sha256:{file_hash(weights)[:16]}"
+    if config.reads_necks:
+        return CervicalPredictor(make_reader(weights, device), config, name)
     try:
-        return Predictor(model, config, device, facts, f"{Path(weights).name} sha256:{digest[:16]}")
+        predictor = Predictor(model, config, device, facts, name)
     except (TypeError, ValueError, AttributeError) as error:  # facts of a foreign file
         raise UserError(f"{weights} has facts that cannot be used ({quoted(str(error))}); restore it.") from None
+    beside = weights.with_name(VERTEBRAE_NAME)
+    if weights.suffix == beside.suffix and config.finds_landmarks and beside.exists():
+        stage_weights = weights.with_name(STAGE_NAME)
+        predictor.cervical = make_reader(stage_weights if stage_weights.exists() else beside, device)
+    return predictor
 
 
 def pick_device(name: str) -> torch.device:

@@ -7,12 +7,14 @@ import torch
 from torch.nn import functional
 
 from config import STAGE_COUNT, Config
-from geometry import gaussian_heatmaps, net_to_cells
+from geometry import cells_to_net, gaussian_heatmaps, net_to_cells, spatial_softmax
+from labelme import BOX_MARGINS
 from thumbnails import SIDE as THUMBNAIL_SIDE
 
 LOCATOR_SIGMA_CELLS = 1.5
 # Coordinate errors below this share of the image's height count squared, above it linearly.
 COORDINATE_BETA = 0.02
+BOX_WEIGHT = 0.2
 
 
 def film_losses(
@@ -23,22 +25,25 @@ def film_losses(
     Args:
         outputs: what a model returned.
         batch: `points_net` (B, K, 2) with NaN, `stage` (B,) 0-5 or -1; with thumbnails `thumbnail_points` (B, T, K, 2)
-            and `kinds` (B, T, 2), both with NaN.
+            and `kinds` (B, T, 2), both with NaN; of necks `box_net` (B, 4) with NaN.
     Returns:
-        `landmark`, `stage` and `locator` where the model has such outputs, and `total`, their weighted sum; each (B,)
-        float32.
+        `landmark`, `box`, `stage` and `locator` where the model has such outputs, and `total`, their weighted sum;
+        each (B,) float32.
     """
     terms = {}
     if "heatmap_logits" in outputs:
         height = config.image_size[0]
         terms["landmark"] = heatmap_loss(outputs["heatmap_logits"], batch["points_net"], height, config.heatmap_sigma)
+        if "box_net" in batch:
+            terms["box"] = box_loss(outputs["heatmap_logits"], batch["box_net"], config.image_size)
     if "thumbnail_logits" in outputs:
         terms["locator"] = locator_loss(outputs, batch["thumbnail_points"], batch["kinds"])
     if "points_net" in outputs:
         terms["landmark"] = coordinate_loss(outputs["points_net"], batch["points_net"], config.image_size)
     if "stage_logits" in outputs:
         terms["stage"] = stage_loss(outputs["stage_logits"], batch["stage"], config)
-    weights = {"landmark": 1.0, "locator": 1.0, "stage": config.stage_weight if config.finds_landmarks else 1.0}
+    stage_weight = config.stage_weight if config.finds_landmarks else 1.0
+    weights = {"landmark": 1.0, "box": BOX_WEIGHT, "locator": 1.0, "stage": stage_weight}
     terms["total"] = sum(weights[name] * term for name, term in terms.items())
     return terms
 
@@ -69,6 +74,26 @@ def locator_loss(outputs: dict[str, torch.Tensor], thumbnail_points: torch.Tenso
         outputs["kind_logits"].float(), torch.nan_to_num(kinds).flatten(0, 1), reduction="none"
     ).view_as(kinds)
     return per_thumbnail.view(films, each).mean(dim=1) + torch.where(known, per_kind, 0.0).sum(dim=2).mean(dim=1)
+
+
+def box_loss(heatmap_logits: torch.Tensor, box_net: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
+    """How far the box around the expected vertebral points is from the labelled one; (B, 13, h, w), (B, 4) to (B,).
+
+    It teaches films on which someone drew just the box, and no point.
+    """
+    height, width = heatmap_logits.shape[-2:]
+    probabilities = spatial_softmax(heatmap_logits)
+    columns = torch.arange(width, device=box_net.device, dtype=torch.float32)
+    rows = torch.arange(height, device=box_net.device, dtype=torch.float32)
+    x, y = (probabilities.sum(dim=-2) * columns).sum(dim=-1), (probabilities.sum(dim=-1) * rows).sum(dim=-1)
+    points_net = cells_to_net(torch.stack([x, y], dim=-1), image_size[0] / height)  # (B, 13, 2)
+    low, high = points_net.min(dim=1).values, points_net.max(dim=1).values
+    behind, above, before, below = BOX_MARGINS
+    extent = high - low
+    predicted = torch.cat(
+        [low - extent * extent.new_tensor([behind, above]), high + extent * extent.new_tensor([before, below])], dim=1
+    )
+    return coordinate_loss(predicted.view(-1, 2, 2), box_net.view(-1, 2, 2), image_size)
 
 
 def coordinate_loss(predicted_net: torch.Tensor, points_net: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from backbone import Backbone, CephModel
-from config import STAGE_COUNT, Config
+from config import STAGE_COUNT, VERTEBRAL_POINTS, Config
+from stage_net import StageNet
 from thumbnails import KINDS
 from unet import Locator, PyramidDecoder, UNet
 
@@ -196,6 +197,18 @@ class LandmarkNet(CephModel):
         return {"thumbnail_logits": heatmap_logits, "kind_logits": kind_logits}
 
 
+class VertebraeNet(CephModel):
+    """`vertebrae`: as `landmarks`, the 13 points of C2 to C4 in the frame that its locator finds."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.network = UNet(config.widths, config.blocks, config.decoder_blocks)
+        self.head = nn.Sequential(nn.Dropout2d(config.dropout), nn.Conv2d(config.widths[0], len(VERTEBRAL_POINTS), 1))
+        self.locator = Locator(len(VERTEBRAL_POINTS), len(KINDS))
+
+    forward, locate = LandmarkNet.forward, LandmarkNet.locate
+
+
 # --- stage alone ------------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +279,8 @@ MODELS = {
     "heatmap": HeatmapModel,
     "unet": UNetHeatmapModel,
     "landmarks": LandmarkNet,
+    "vertebrae": VertebraeNet,
+    "cvm": StageNet,
     "cvm_resnet18": StageResNet,
     "cvm_resnet50": StageResNet,
     "cvm_unet": StageUNet,
@@ -280,6 +295,12 @@ def stage_probabilities(stage_logits: torch.Tensor) -> torch.Tensor:
     past = torch.sigmoid(stage_logits.float()).cummin(dim=1).values  # a stage past 3 is also past 2
     edges = torch.cat([torch.ones_like(past[:, :1]), past, torch.zeros_like(past[:, :1])], dim=1)  # (B, 7)
     return edges[:, :-1] - edges[:, 1:]
+
+
+def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """(B, H, W) uint8 to (B, 1, H, W) float32 in 0-1 on the device; training and inference both start here."""
+    floats = images.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
+    return floats.contiguous(memory_format=torch.channels_last)
 
 
 def parameter_count(model: nn.Module) -> int:

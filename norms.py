@@ -112,9 +112,7 @@ NORM_CHOICES = {
     DEFAULT_CHOICE: ("each measurement beside its own author's norm, mostly of European descent", ()),
     "Men": ("men, where an author parts the sexes; else as Default", ("McNamara men", "Jacobson men")),
     "Women": ("women, where an author parts the sexes; else as Default", ("McNamara women", "Jacobson women")),
-} | {
-    name: (f"{NORM_SETS[name][1]}; else as Default", (name,)) for name in ("Steiner", "Downs", "Eastman", "ISBI 2015")
-}
+} | {name: (f"{NORM_SETS[name][1]}; else as Default", (name,)) for name in ("Steiner", "Downs", "Eastman", "ISBI 2015")}
 
 
 def norm_of(measurement: str, choice: str = DEFAULT_CHOICE) -> Norm:

@@ -15,6 +15,8 @@ from tqdm import tqdm
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
 from config import ANNOTATORS, SPLITS, STAGE_COUNT, UserError
 from files import write_bytes, write_json
+from labelme import write_labelme
+from neck import LABELS_FOLDER
 from synthetic import Phantom, make_phantom
 
 MARK = "phantom.json"  # tells a data set of this command from any other folder
@@ -75,6 +77,9 @@ def write_dataset(output: Path, counts: dict[str, int], seed: int) -> None:
     Raises:
         UserError: `output` is something else than a former phantom.
     """
+    output = output.absolute()
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; name a folder.")
     if output.exists() and any(output.iterdir()) and not (output / MARK).exists():
         raise UserError(f"{output} exists and is no phantom data set; name another folder.")
     building = output.with_name(f".{output.name}.tmp")
@@ -109,9 +114,18 @@ def write_film(folder: Path, film_id: str, phantom: Phantom, generator: np.rando
         error_px = generator.normal(0, error_mm / phantom.pixel_size_mm, phantom.landmarks_px.shape)
         path = labels / "Cephalometric Landmarks" / annotator / f"{film_id}.json"
         write_landmarks(path, film_id, read_points(phantom, error_px), dataset_name="Phantom")
+    write_vertebrae(labels / LABELS_FOLDER / f"{film_id}.json", phantom, f"{film_id}.{suffix}")
     write_stage(labels / "CVM Stages" / f"{film_id}.json", film_id, phantom.stage, dataset_name="Phantom")
     mode = folder.name.capitalize()
     return MachineRecord(phantom.machine, phantom.pixel_size_mm, suffix, mode)
+
+
+def write_vertebrae(path: Path, phantom: Phantom, picture: str) -> None:
+    """Writes the points of C2 to C4 that the film shows, and the box around them, as LabelMe does."""
+    size = phantom.image.shape[1], phantom.image.shape[0]
+    shown = ((phantom.vertebrae_px >= 0) & (phantom.vertebrae_px <= np.array(size) - 1)).all(axis=1)
+    points_px = np.where(shown[:, None], phantom.vertebrae_px, np.nan)
+    write_labelme(path, points_px, size, f"../../Cephalograms/{picture}")
 
 
 def read_points(phantom: Phantom, error_px: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from analysis import Points, length, measure
-from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS
+from cervical import Cervical, likely_stages
+from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
 from files import harmless_cell
 from inference import Predictor
 from norms import DEFAULT_CHOICE
@@ -35,6 +36,7 @@ class Reading:
     warnings: list[str] = field(default_factory=list)
     scale_source: str = ""  # whence the pixel size comes, such as "from the DICOM file"
     weights: tuple[str, ...] = ()  # name and hash of each file of weights that took part
+    cervical: Cervical | None = None  # the neck
 
     @property
     def known(self) -> np.ndarray:
@@ -94,11 +96,11 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     """
     points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
     confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
-    stage, probabilities, warnings = None, None, []
-    for predictor in predictors:
-        prediction = predictor.predict(film)
-        if not prediction.is_head:
-            return nothing_read(name, film, pixel_size_mm, prediction.warnings, predictors)
+    stage, probabilities, cervical, warnings = None, None, None, []
+    read_by = [(predictor, predictor.predict(film)) for predictor in predictors]
+    # Where one model sees no head, what another places on it is worth nothing; a neck may still have been read.
+    refused = [(predictor, prediction) for predictor, prediction in read_by if not prediction.is_head]
+    for predictor, prediction in refused or read_by:
         new = np.isnan(points_px).any(axis=1) & ~np.isnan(prediction.landmarks_px).any(axis=1)
         points_px[new], confidence[new] = prediction.landmarks_px[new], prediction.confidence[new]
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
@@ -106,6 +108,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
             taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
         if stage is None and prediction.stage is not None:
             stage, probabilities = prediction.stage, prediction.stage_probabilities
+        cervical = cervical or prediction.cervical
         warnings += [text for text in prediction.warnings if text not in warnings]
     outside = ((points_px < -0.5) | (points_px > np.array(film.shape[::-1]) - 0.5)).any(axis=1)
     warnings += [f"{SYMBOLS[index]} would lie outside the film and is left out." for index in np.flatnonzero(outside)]
@@ -113,18 +116,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
-        probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors),
-    )  # fmt: skip
-
-
-def nothing_read(
-    name: str, film: np.ndarray, pixel_size_mm: float | None, warnings: list[str], predictors: list[Predictor]
-) -> Reading:
-    """The reading of a picture that one of the models refused: what the others might say of it is worth nothing."""
-    unknown = np.full(LANDMARK_COUNT, np.nan)
-    return Reading(
-        name, film.shape[::-1], pixel_size_mm, np.full((LANDMARK_COUNT, 2), np.nan), unknown, unknown, unknown,
-        ("",) * LANDMARK_COUNT, warnings=warnings, weights=tuple(predictor.weights for predictor in predictors),
+        probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
     )  # fmt: skip
 
 
@@ -170,11 +162,37 @@ def rounded(measurements: dict[str, dict]) -> dict[str, dict]:
 
 
 def describe_stage(reading: Reading) -> dict | None:
-    """The stage with its probabilities; None where no model names one."""
-    if reading.stage is None:
+    """The stage with its probabilities, and what the neck shows; None where no model names a stage or sees a neck."""
+    if reading.stage is None and reading.cervical is None:
         return None
-    probabilities = [round(float(value), 4) for value in reading.stage_probabilities]
-    return {"stage": reading.stage, "probabilities": probabilities, "roi": None}
+    known = reading.stage_probabilities is not None
+    probabilities = [round(float(value), 4) for value in reading.stage_probabilities] if known else None
+    stages = list(likely_stages(reading.stage_probabilities)) if known else []
+    entry = {"stage": reading.stage, "stages": stages, "probabilities": probabilities, "roi": None}
+    return entry if reading.cervical is None else entry | describe_neck(reading.cervical)
+
+
+def describe_neck(cervical: Cervical) -> dict:
+    """The neck's region, points, geometry and what the rules make of it."""
+    neck = cervical.neck
+    points = {
+        name: {
+            "x": round(float(x), 2), "y": round(float(y), 2), "confidence": plain(sureness, 4),
+            "radius95_px": plain(radius, 2),
+        }
+        for name, (x, y), sureness, radius in zip(
+            VERTEBRAL_POINTS, neck.points_px, neck.confidence, neck.radius95_px, strict=True
+        )
+        if not np.isnan(x)
+    }  # fmt: skip
+    left, top, width, height = (round(value, 1) for value in cervical.roi)
+    return {
+        "roi": {"left": left, "top": top, "width": width, "height": height},
+        "points": points,
+        "geometry": cervical.geometry.to_json() | {"stretch": round(cervical.stretch, 3)},
+        "rule": cervical.geometry.rule,
+        "reason": cervical.geometry.reason,
+    }
 
 
 def point_rows(reading: Reading) -> list[dict]:

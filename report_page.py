@@ -60,7 +60,7 @@ def report_page(
         f'<!doctype html>\n<html lang="{escape(language)}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         # The page runs nothing and fetches nothing, whatever a name in it may try.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">"
         f"<title>{escape(say('Cephalometric report', language))}: {escape(reading.name)}</title>"
         f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>{sheets}</body></html>\n"

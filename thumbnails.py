@@ -2,6 +2,7 @@
 wildly, so that any film a user brings has been seen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,11 @@ def view_of_thumbnail(points: np.ndarray, view_size: tuple[int, int]) -> np.ndar
 
 
 def draw_thumbnail(
-    view: np.ndarray, letterbox: Letterbox, points_view: np.ndarray, generator: np.random.Generator
+    view: np.ndarray,
+    letterbox: Letterbox,
+    points_view: np.ndarray,
+    generator: np.random.Generator,
+    place: Callable | None = None,
 ) -> Thumbnail:
     """A wild thumbnail of a film, or now and then a stranger.
 
@@ -49,11 +54,12 @@ def draw_thumbnail(
         view: (H, W) uint8, the letterboxed film.
         letterbox: how the film lies in it.
         points_view: (K, 2) landmarks, NaN where unknown.
+        place: draws where the film lies on the thumbnail; `draw_placement` unless given.
     """
     negative = generator.random() < NEGATIVE
     if negative:
         view = invert_inside(view, letterbox)
-    matrix = draw_placement(points_view, view.shape, generator)
+    matrix = (place or draw_placement)(points_view, view.shape, generator)
     border = int(generator.choice([0, 0, generator.integers(256), 255]))
     image = warp_image(view, matrix, (SIDE, SIDE), border)
     points = move_points(points_view, matrix)
@@ -66,13 +72,20 @@ def draw_thumbnail(
     return Thumbnail(image, points, np.array([float(negative), 0.0]))
 
 
-def draw_placement(points_view: np.ndarray, view_shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """A random (2, 3) similarity from the view to the thumbnail; the head is somewhere on it, perhaps cut."""
+def draw_placement(
+    points_view: np.ndarray,
+    view_shape: tuple[int, int],
+    generator: np.random.Generator,
+    extents: tuple[float, float] = EXTENT,
+) -> np.ndarray:
+    """A random (2, 3) similarity from the view to the thumbnail; the points are somewhere on it, perhaps cut, and fill
+    a share of it between the `extents`.
+    """
     known = points_view[~np.isnan(points_view).any(axis=1)]
     if len(known) < 2:
         known = np.array([[0.25, 0.25], [0.75, 0.75]]) * view_shape[::-1]
     low, high = known.min(axis=0), known.max(axis=0)
-    extent = float(np.exp(generator.uniform(*np.log(EXTENT))))
+    extent = float(np.exp(generator.uniform(*np.log(extents))))
     scale = extent * SIDE / max(float((high - low).max()), 1.0)
     any_turn = generator.random() < TURNED
     turn = np.deg2rad(generator.uniform(-180, 180) if any_turn else generator.uniform(-TURN_DEGREES, TURN_DEGREES))

@@ -10,16 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from backbone import transfer_backbone
 from cache import FilmCache
-from checkpoint import BEST_NAME, load_checkpoint, load_weights, newest_checkpoint
+from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
     DEFAULT_DATASET,
@@ -29,21 +27,28 @@ from config import (
     UserError,
     add_config_flags,
     config_from_flags,
-    config_from_json,
 )  # fmt: skip
-from dataset import FilmDataset, describe_data
-from files import remove_leftovers
-from films import Film, films_fingerprint, has_split, impossible_points, scan_split, training_films
+from dataset import EpochPlan, FilmDataset, describe_data
+from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
+from neck import label_necks
+from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
-from partition import split_folds
 from processes import Processes, join_processes, leave_processes
-from schedule import has_horizon
+from run_setup import (
+    check_held_out,
+    check_same_films,
+    choose_films,
+    data_roots,
+    held_out_fingerprint,
+    open_run,
+    resumed_config,
+)
+from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
-CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,6 +66,21 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)"
     )
+    run.add_argument(
+        "--also", type=Path, action="append", default=[], metavar="DIR",
+        help="a further data set to train and judge `vertebrae` on together; may be given again",
+    )  # fmt: skip
+    run.add_argument(
+        "--pseudo", type=Path, action="append", default=[], metavar="DIR",
+        help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
+    )  # fmt: skip
+    run.add_argument(
+        "--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with"
+    )
+    run.add_argument(
+        "--unseen", type=Path, action="append", default=[], metavar="FILE",
+        help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
+    )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
     run.add_argument(
@@ -117,14 +137,31 @@ def train(options: argparse.Namespace) -> int:
     processes, device = join_processes(pick_device(options.device))
     warn_of_idle_card(device)
     run = options.output / (options.run or asked.model)
+    if asked.model == "cvm":
+        return run_stages(options, asked, run, processes, device)
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
+    if asked.finds_vertebrae:
+        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    config = describe_data(asked, films) if state is None else resumed_config(options, state, films, held_out)
+    describe = describe_necks if asked.finds_vertebrae else describe_data
+    config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
+    EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
+
+
+def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
+    if options.folds or processes.world > 1:
+        raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
+    open_run(run, options.restart, processes)
+    options.no_valid = True  # valid is for evaluate.py, once
+    films, _ = choose_films(options)
+    train_stages(options, asked, films, device, say=print)
+    return 0
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
@@ -161,109 +198,6 @@ def warn_of_idle_card(device: torch.device) -> None:
         )
 
 
-def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
-    """The state from which the run goes on, or None for a new one; --restart puts an existing run aside first.
-
-    The main process alone looks: the other machines need not see its disk.
-    """
-    state = None
-    if processes.is_main:
-        if restart and run.exists():
-            aside = run.with_name(f"{run.name}.{time.strftime('%Y%m%d_%H%M%S')}")
-            run.rename(aside)
-            print(f"The former run lies in {aside}.")
-        remove_leftovers(run)
-        path = newest_checkpoint(run)
-        state = load_checkpoint(path) if path is not None else None
-    return processes.share(state)
-
-
-def check_same_films(films: list[Film], processes: Processes) -> None:
-    """Refuses to train when this machine's training films are not those of the main process."""
-    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
-        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
-
-
-def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
-    """The films to learn from, and those to judge by (None with --no-valid)."""
-    train_films, twins = training_films(options.dataset)
-    if twins and say_so:
-        names = ", ".join(film.film_id for film in twins)
-        print(f"Left out of training, since the same picture is in valid or test: {names}.")
-    if options.no_valid:
-        return train_films, None
-    if options.folds:
-        if options.folds > len(train_films):
-            raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
-        folds = split_folds(train_films, options.folds, seed=0)
-        return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
-    if not has_split(options.dataset, "valid"):
-        raise UserError(
-            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
-            f"{options.dataset}`, "
-            "or use --folds 5 --fold 0, or --no-valid."
-        )
-    return train_films, scan_split(options.dataset, "valid")
-
-
-def check_held_out(config: Config, held_out: list[Film] | None) -> None:
-    """Refuses validation films without anything that the best epoch could be chosen by."""
-    if held_out is None:
-        return
-    expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
-    stages = any(film.stage is not None for film in held_out)
-    if not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
-        raise UserError(
-            f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
-        )
-
-
-def resumed_config(
-    options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None
-) -> Config:
-    """The saved run's config, with the few settings that may change.
-
-    Raises:
-        UserError: a flag contradicts the run, its films are others, or more epochs need --new-schedule.
-    """
-    config = config_from_json(state["config"])
-    for name in vars(config):
-        if not hasattr(options, name) or name in CHANGEABLE:
-            continue
-        if getattr(options, name) != getattr(config, name):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(
-                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
-                "leave it out, name another --run, or begin again with --restart."
-            )
-    if state["facts"].get("films") != films_fingerprint(films):
-        raise UserError(
-            "This run was begun with other training films; name another --run or begin again with --restart."
-        )
-    if state["facts"].get("held_out") != held_out_fingerprint(held_out):
-        raise UserError(
-            "This run's best epoch is chosen by other films (valid, a fold or none); give the flags it was begun with, "
-            "name another --run, or begin again with --restart."
-        )
-    if state["facts"].get("opinions") != fingerprint(options.opinions):
-        raise UserError(
-            "This run was begun with other --opinions or none; give the same file, or begin again with --restart."
-        )
-    changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
-    if has_horizon(config) and changes.get("epochs", config.epochs) != config.epochs and not options.new_schedule:
-        raise UserError(
-            f"--epochs {changes['epochs']} would change the {config.schedule} schedule that was planned for "
-            f"{config.epochs}; "
-            "add --new-schedule if that is what you want."
-        )
-    return replace(config, **changes)
-
-
-def held_out_fingerprint(held_out: list[Film] | None) -> str | None:
-    """Changes with the films that choose the best epoch; None where the last epoch is kept."""
-    return None if held_out is None else films_fingerprint(held_out)
-
-
 def make_trainer(
     options: argparse.Namespace,
     config: Config,
@@ -276,7 +210,9 @@ def make_trainer(
 ) -> Trainer:
     """Builds model, data and optimiser, and restores the run if there is one."""
     torch.manual_seed(config.seed)
-    model = build_model(config if state is None else replace(config, pretrained=False))
+    # Weights that a file or a saved run brings are not downloaded first.
+    is_filled = state is not None or options.init_from is not None
+    model = build_model(replace(config, pretrained=False) if is_filled else config)
     has_weights = config.pretrained and model.backbone is not None
     if options.init_from is not None and state is None:
         count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
@@ -285,16 +221,11 @@ def make_trainer(
         has_weights = True
     if options.compile:
         model.compile()
-    cache = FilmCache(options.cache, options.dataset, config.cached_size)
-    if processes.is_first_here:
-        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
-        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
-    processes.wait()
-    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    train_set, valid_set = make_sets(options, config, films, held_out, processes)
     trainer = Trainer(
         config,
         model,
-        FilmDataset(films, config, cache, training=True),
+        train_set,
         valid_set,
         run,
         device,
@@ -308,12 +239,28 @@ def make_trainer(
             "dataset": options.dataset.resolve().name,
             "held_out": held_out_fingerprint(held_out),
             "opinions": fingerprint(options.opinions),
-        },
+        }
+        | neck_facts(config, films),
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def make_sets(
+    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
+) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
+    """What to learn from and what to be judged by, all films prepared."""
+    if config.finds_vertebrae:
+        return NeckDataset(films, config), held_out
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:

@@ -20,15 +20,21 @@ from checkpoint import BEST_NAME, INTERRUPTED_NAME, epoch_path, remove_old_check
 from config import Config, UserError
 from dataset import EpochPlan, FilmDataset, make_loader, seed_of
 from files import write_csv, write_json
-from inference import Predictor, to_network_input
+from films import Film
+from inference import Predictor
 from losses import film_losses
+from model import to_network_input
+from neck_dataset import NeckDataset
+from neck_scoring import find_necks, score_necks
 from processes import Processes
 from schedule import Progress, learning_rate
 from scoring import score_films, selection_score
+from vertebra_finder import VertebraFinder
 
 LOG_COLUMNS = [
     "epoch", "train_loss", "valid_loss", "mre_px", "mre_mm", "sdr_2.0", "sdr_2.5", "sdr_3.0", "sdr_4.0",
-    "cvm_accuracy", "cvm_macro_f1", "cvm_qwk", "cvm_mae", "learning_rate", "seconds",
+    "cvm_accuracy", "cvm_macro_f1", "cvm_qwk", "cvm_mae", "neck_px", "neck_mm", "neck_slips", "learning_rate",
+    "seconds",
 ]  # fmt: skip
 
 
@@ -43,8 +49,8 @@ class Trainer:
         self,
         config: Config,
         model: CephModel,
-        train_set: FilmDataset,
-        valid_set: FilmDataset | None,
+        train_set: FilmDataset | NeckDataset,
+        valid_set: FilmDataset | list[Film] | None,
         run: Path,
         device: torch.device,
         processes: Processes | None = None,
@@ -144,7 +150,7 @@ class Trainer:
         inputs = [to_network_input(batch["image"], self.device)]
         if "thumbnails" in batch:
             inputs.append(to_network_input(batch["thumbnails"].flatten(0, 1), self.device))
-        names = {"points_net", "stage", "thumbnail_points", "kinds"} & set(batch)
+        names = {"points_net", "box_net", "stage", "thumbnail_points", "kinds"} & set(batch)
         targets = {name: batch[name].to(self.device, non_blocking=True) for name in names}
         enabled = self.autocast_dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.autocast_dtype if enabled else None, enabled=enabled):
@@ -188,6 +194,10 @@ class Trainer:
         """Figures and loss of the validation films, as evaluate.py has them; None without such films."""
         if self.valid_set is None:
             return None, None
+        if self.config.finds_vertebrae:
+            finder = VertebraFinder(self.judged_model(), self.config, self.device)
+            necks = score_necks(self.valid_set, find_necks(finder, self.valid_set))
+            return {"landmarks": None, "cvm": None, "vertebrae": necks}, None
         predictor = Predictor(self.judged_model(), self.config, self.device)
         predictions, losses = predictor.predict_films(self.valid_set, self.workers, self.quiet)
         return score_films(self.valid_set.films, predictions, self.config), losses["total"]
@@ -321,6 +331,8 @@ def make_row(epoch: int, train_loss: float, valid_loss: float | None, figures: d
     row = {"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss}
     row |= {name: landmarks.get(name) for name in ("mre_px", "mre_mm")}
     row |= {f"sdr_{limit}": landmarks.get("sdr", {}).get(limit) for limit in ("2.0", "2.5", "3.0", "4.0")}
+    necks = (figures or {}).get("vertebrae") or {}
+    row |= {"neck_px": necks.get("mean_px"), "neck_mm": necks.get("mean_mm"), "neck_slips": necks.get("slipped")}
     return row | {f"cvm_{name}": stages.get(name) for name in ("accuracy", "macro_f1", "qwk", "mae")}
 
 
@@ -339,6 +351,9 @@ def describe_row(row: dict, epochs: int, is_best: bool) -> str:
             f"CVM acc {row['cvm_accuracy']:.3f} F1 {row['cvm_macro_f1']:.3f} kappa {row['cvm_qwk']:.3f} MAE "
             f"{row['cvm_mae']:.3f}"
         )
+    if row["neck_px"] is not None:
+        mm = f"{row['neck_mm']:.2f} mm, " if row["neck_mm"] is not None else ""
+        parts.append(f"vertebrae {mm}{row['neck_px']:.2f} px, {row['neck_slips']} slipped")
     parts.append(f"lr {row['learning_rate']:.1e}")
     return "  ".join([*parts, f"{row['seconds']:.0f} s", "best"][: None if is_best else -1])
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from config import SYMBOLS
+from config import SYMBOLS, VERTEBRAL_POINTS
 from tracing import KIND_COLOURS, LINES, draw_line
 
 # Okabe and Ito's palette, readable with any colour vision; BGR.
@@ -17,6 +17,11 @@ PANEL_LIGHT = 0.3  # what the panel under the legend leaves of the film: some fi
 # Where a label may stand, from its point: upper right first, then around, then the same farther away.
 DIRECTIONS = ((1, -1), (1, 0), (1, 1), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1))
 DISTANCES = (4.0, 10.0, 17.0)
+VERTEBRAL_OUTLINES = (
+    ("C2p", "C2m", "C2a"),
+    ("C3up", "C3ua", "C3la", "C3m", "C3lp"),
+    ("C4up", "C4ua", "C4la", "C4m", "C4lp"),
+)
 
 
 def draw_film(
@@ -95,6 +100,23 @@ def fixed_point(point_px: np.ndarray) -> tuple[int, int]:
 def thick(width_px: float) -> int:
     """A line width that OpenCV can draw."""
     return max(1, round(width_px))
+
+
+def draw_vertebrae(picture: np.ndarray, points_px: np.ndarray) -> np.ndarray:
+    """A film or crop (height, width) uint8 with the outlines of C2's border, C3 and C4 through their points (13, 2);
+    (height, width, 3) uint8 BGR.
+    """
+    canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    extent = 100.0 if np.isnan(points_px).all() else float(np.nanmax(np.ptp(points_px, axis=0)))
+    unit = extent / 140.0
+    for outline, colour in zip(VERTEBRAL_OUTLINES, (TRUTH_COLOUR, PREDICTION_COLOUR, LINK_COLOUR), strict=True):
+        corners_px = points_px[[VERTEBRAL_POINTS.index(name) for name in outline]]
+        if not np.isnan(corners_px).any():
+            corners = np.array([fixed_point(corner) for corner in corners_px], dtype=np.int32)
+            cv2.polylines(canvas, [corners], len(outline) > 3, colour, thick(0.6 * unit), cv2.LINE_AA, SHIFT)
+        for corner_px in corners_px:
+            draw_ring(canvas, corner_px, 1.6 * unit, colour, -1)
+    return canvas
 
 
 # --- text ------------------------------------------------------------------------------------------------------------

@@ -112,6 +112,28 @@ HAND = [
     110]) + degrees(25, -75)}, 75),
     ("MW", {"UIT": (93, 64), "LIT": (90, 60)}, 5),
     ("MW", {"UIT": (87, 64), "LIT": (90, 60)}, -5),
+    # The other sign of those that have one.
+    ("SN-GoGn", {"Go": (0, 80), "Gn": np.array([0, 80]) + degrees(70, -4)}, -4),
+    ("SN-OP", {**OCCLUSAL, "UIT": (90, 54), "LIT": (90, 56)}, -np.degrees(np.arctan2(5, 50))),
+    ("L1-NB distance", {"B": (100, 90), "LIT": (97, 70)}, -3),
+    ("Pog-NB distance", {"B": (100, 90), "Pog": (98, 110)}, -2),
+    ("MMPA", {**FLAT, "Go": (0, 80), "Me": np.array([0, 80]) + degrees(70, -3)}, -3),
+    ("Facial angle", {**FLAT, "Pog": N + degrees(100, 87)}, 93),
+    ("Occlusal cant", {**FLAT, "UMT": (40, 59), "LMT": (40, 61), "UPM": (60, 56), "LPM": (60, 58)},
+    -np.degrees(np.arctan2(3, 20))),
+    ("L1-OP", {**OCCLUSAL, "LIA": (80, 80), "LIT": np.array([80, 80]) + degrees(20, -90 - 8)}, -8),
+    ("U1-APog distance", {"A": (100, 50), "Pog": (100, 110), "UIT": (98, 70)}, -2),
+    ("L1-APog distance", {"A": (100, 50), "Pog": (100, 110), "LIT": (102, 70)}, 2),
+    ("A-Nperp distance", {**FLAT, "A": (97, 50)}, -3),
+    ("Pog-Nperp distance", {**FLAT, "Pog": (102, 110)}, 2),
+    ("Co-Gn minus Co-A", {"Co": (-10, 20), "A": (80, 20), "Gn": (38, 84)}, -10),
+    ("ODI", {**FLAT, "ANS": np.array([20, 40]) + degrees(85, -5), "A": (100, 50), "B": (100, 90), "Go": (0, 80),
+    "Me": np.array([0, 80]) + degrees(70, 25)}, 60),
+    ("APDI", {**FLAT, "ANS": np.array([20, 40]) + degrees(85, 4), "Pog": (100, 110), "A": (102, 50), "B": (98, 90)},
+    94 - np.degrees(np.arctan2(4, 40))),
+    ("Ls-E line", {"Pn": (120, 40), "Pog_soft": (120, 110), "Ls": (122, 70)}, 2),
+    ("Li-E line", {"Pn": (120, 40), "Pog_soft": (120, 110), "Li": (117, 80)}, -3),
+    ("H angle", {"N_soft": (110, 0), "Pog_soft": (110, 110), "Ls": np.array([110, 110]) + degrees(40, -93)}, -3),
 ]  # fmt: skip
 
 

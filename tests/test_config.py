@@ -60,3 +60,10 @@ def test_unknown_models_and_settings_are_refused():
         make_config("alexnet")
     with pytest.raises(UserError, match="temperature"):
         config_from_json(make_config("unet").to_json() | {"temperature": 3})
+
+
+@pytest.mark.parametrize("settings", [{"bag_top": 0.9}, {"image_size": (32, 32)}, {"image_size": (256, 63)}])
+def test_a_bag_holds_at_least_one_patch(settings):
+    with pytest.raises(UserError, match="--patch-size 64 does not fit"):
+        make_config("cvm_mil", **settings)
+    assert make_config("cvm_mil", patch_size=16, **settings).patch_size == 16

@@ -15,10 +15,10 @@ from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, gaussian_heatmaps, net_to_cells
 from images import read_film
-from inference import REFUSAL, Predictor, default_weights, pick_device
+from inference import REFUSAL, Predictor, default_weights, pick_device, unmirrored
 from model import build_model
 from scoring import measure_errors, score_films, selection_score
-from thumbnails import SIDE
+from thumbnails import SIDE, view_of_thumbnail
 
 
 class KnowingModel(CephModel):
@@ -239,3 +239,21 @@ def test_a_head_far_from_its_first_frame_is_looked_at_again():
     assert len(model.shown) == 2 and prediction.is_head
     first = 160 / (0.6 * 160 * 512 / SIDE)
     assert prediction.frame.scale_net == pytest.approx(first / 0.7, rel=0.02)
+
+
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_the_guess_that_looks_like_a_head_is_taken(good):
+    shape = np.random.default_rng(0).uniform(100, 400, (29, 2))
+    config = replace(make_config("landmarks", widths=(16, 16)), head_shape=tuple(shape.flatten()))
+    predictor = Predictor(build_model(config), config, torch.device("cpu"))
+    guesses = np.random.default_rng(1).uniform(0, SIDE, (3, 29, 2))
+    guesses[good] = 0.2 * shape + 30
+    frame = predictor.frame_head(Letterbox((800, 900), (1024, 1024)), guesses, np.ones((3, 29)), np.full(2, -5.0))
+    assert np.allclose(frame.from_view(view_of_thumbnail(guesses[good], (1024, 1024))), shape, atol=0.5)
+    assert not frame.negative and frame.doubt < 0.1
+
+
+def test_points_of_a_mirror_image_return():
+    points = np.random.default_rng(2).uniform(0, SIDE - 1, (1, 29, 2))
+    mirrored = np.stack([SIDE - 1 - points[..., 0], points[..., 1]], axis=-1)
+    assert np.allclose(unmirrored((mirrored, np.ones((1, 29)), np.zeros((1, 2))), SIDE)[0], points)

@@ -7,9 +7,10 @@ import torch
 
 import model as models
 from backbone import transfer_backbone
-from config import RECIPES, STAGE_COUNT, UserError, make_config
+from config import RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, UserError, make_config
 from losses import film_losses
 from model import MODELS, build_model, parameter_count, stage_probabilities
+from thumbnails import SIDE
 
 SIZES = {"unet": (64, 96), "heatmap": (64, 96), "landmarks": (64, 96), "cvm_mil": (128, 96)}
 
@@ -52,8 +53,13 @@ def test_outputs_have_their_shapes(name):
 def test_every_parameter_learns(name):
     config = small_config(name)
     model = build_model(config).train()
-    batch = {"points_net": torch.rand(2, 29, 2) * 60, "stage": torch.tensor([0, 4])}
-    film_losses(model(torch.rand(2, 1, *config.image_size)), batch, config)["total"].sum().backward()
+    points = len(VERTEBRAL_POINTS) if config.finds_vertebrae else 29
+    batch = {"points_net": torch.rand(2, points, 2) * 60, "stage": torch.tensor([0, 4])}
+    inputs = [torch.rand(2, 1, *config.image_size)]
+    if config.finds_vertebrae:
+        inputs.append(torch.rand(2, 1, SIDE, SIDE))
+        batch |= {"thumbnail_points": torch.rand(2, 1, points, 2) * SIDE, "kinds": torch.tensor([[[0.0, 1.0]]] * 2)}
+    film_losses(model(*inputs), batch, config)["total"].sum().backward()
     idle = [key for key, value in model.named_parameters() if value.requires_grad and value.grad is None]
     assert not idle
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from anatomy import TEMPLATE_MM
-from config import LANDMARK_INDEX, SYMBOLS
+from config import LANDMARK_INDEX, SYMBOLS, make_config
+from geometry import Letterbox
+from head import HeadFrame
+from inference import Prediction
 from norms import NORM_CHOICES, NORM_SETS, NORMS
-from reading import Reading, describe_reading
+from reading import Reading, describe_reading, read
 
 TAUGHT = tuple("reader" if symbol in ("Co", "UIA", "R") else "expert" for symbol in SYMBOLS)
 
@@ -85,3 +88,28 @@ def test_an_impossible_scale_is_doubted(pixel_size_mm, doubted):
     assert len(reading.cautions()) == 1 + doubted
     assert not doubted or "pixel size" in reading.cautions()[-1]
     assert describe_reading(reading, "film.png")["warnings"] == reading.cautions()
+
+
+class Teller:
+    """A predictor that says what it is told to."""
+
+    weights = "told"
+
+    def __init__(self, doubt: float, points_px: np.ndarray, stage: int | None, warnings: list[str]):
+        self.config = make_config("landmarks")
+        frame = HeadFrame(Letterbox((100, 100), (100, 100)), np.eye(2, 3), (100, 100), doubt=doubt)
+        values = np.full(29, 0.5)
+        self.told = Prediction(frame, points_px, values, values, values, stage, None, warnings)
+
+    def predict(self, film: np.ndarray) -> Prediction:
+        return self.told
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_one_model_refuses_no_other_places(order):
+    sure = Teller(0.0, np.full((29, 2), 50.0), 5, ["sure"])
+    refusing = Teller(2.0, np.full((29, 2), np.nan), None, ["refused"])
+    reading = read([sure, refusing][::order], np.zeros((100, 100), np.uint8), "hand", None)
+    assert not reading.known.any() and reading.stage is None and reading.warnings == ["refused"]
+    both = read([sure, sure], np.zeros((100, 100), np.uint8), "head", None)
+    assert both.known.all() and both.stage == 5 and both.warnings == ["sure"]

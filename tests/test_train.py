@@ -13,10 +13,11 @@ import torch
 import train
 from cache import FilmCache
 from checkpoint import epoch_path, list_epochs, load_checkpoint, load_model, load_weights, save_weights
-from config import UserError
+from config import UserError, make_config
 from dataset import FilmDataset
 from films import scan_split
 from inference import Predictor
+from model import build_model
 from scoring import score_films
 from trainer import LOG_COLUMNS, Trainer
 
@@ -206,7 +207,7 @@ def test_stage_weights_come_from_the_training_films_alone(blobs, tmp_path):
 def test_a_two_headed_model_logs_both(blobs, tmp_path):
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 0
     row = outcome(tmp_path, "cephnet")[2][0]
-    assert all(row[column] != "" for column in LOG_COLUMNS if column != "seconds")
+    assert all(row[column] != "" for column in LOG_COLUMNS if column != "seconds" and not column.startswith("neck"))
 
 
 def test_a_loss_that_is_not_finite_names_its_films(blobs, tmp_path, capsys, monkeypatch):
@@ -280,7 +281,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(blobs, tmp_path, capsys):
         assert run(blobs, tmp_path, *flags) == 2
         assert str(path) in capsys.readouterr().err
     torch.save({"model": {}, "format": 1, "config": {}, "code": np.float64(1)}, path)  # not plain data
-    with pytest.raises(UserError, match="no checkpoint"):
+    with pytest.raises(UserError, match="not loaded"):
         load_checkpoint(path)
     torch.save({"state_dict": {}}, path)
     with pytest.raises(UserError, match="no checkpoint"):
@@ -302,6 +303,20 @@ def test_weights_to_share_hold_the_model_and_its_config(blobs, tmp_path):
     (tmp_path / "half.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="half.safetensors"):
         load_weights(tmp_path / "half.safetensors")
+
+
+def test_weights_of_another_version_are_refused(blobs, tmp_path, monkeypatch):
+    config = make_config("landmarks", head_frame=False, widths=(16, 16), image_size=(64, 64))
+    monkeypatch.setattr("checkpoint.FORMAT", 1)
+    save_weights(tmp_path / "old.safetensors", build_model(config), config, {})
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="another version"):
+        load_weights(tmp_path / "old.safetensors")
+
+
+def test_what_cannot_be_cut_is_refused_before_films_are_prepared(blobs, tmp_path, capsys):
+    assert run(blobs, tmp_path, *NETS["landmarks"], "--batch-size", "3", "--accumulate", "5") == 2
+    assert "--accumulate" in capsys.readouterr().err and not (tmp_path / "cache").exists()
 
 
 def test_init_from_says_how_much_it_took(blobs, tmp_path, capsys):

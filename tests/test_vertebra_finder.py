@@ -1,0 +1,157 @@
+"""A tiny `vertebrae` run from flags to points: it trains, is judged, and finds what it was taught."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import train
+from checkpoint import load_checkpoint, load_model, save_weights
+from config import make_config
+from films import scan_split
+from images import read_film
+from labelme import box_of_points
+from model import build_model
+from neck import labels_folder, lacks_c4, with_vertebrae
+from neck_dataset import describe_necks
+from neck_scoring import body_spacing, find_necks, score_necks
+from vertebra_finder import Neck, VertebraFinder
+
+SMALL = ["--model", "vertebrae", "--image-size", "64", "--widths", "16,16,16", "--batch-size", "4", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def small_run(drawn_phantoms, tmp_path_factory):
+    """A run of two epochs on phantoms."""
+    place = tmp_path_factory.mktemp("necks")
+    flags = ["--dataset", drawn_phantoms, "--output", place / "runs", "--logs", place / "logs", "--epochs", "2"]
+    assert train.main([*SMALL, *map(str, flags)]) == 0
+    return place
+
+
+def test_a_run_leaves_weights_that_find_points(small_run, drawn_phantoms):
+    best = load_checkpoint(small_run / "runs" / "vertebrae" / "best_model.pth")
+    assert best["facts"]["valid"]["vertebrae"]["films"] == 3
+    model, config, facts = load_model(small_run / "runs" / "vertebrae" / "best_model.pth")
+    finder = VertebraFinder(model, config, torch.device("cpu"), facts)
+    films = with_vertebrae(scan_split(drawn_phantoms, "valid"), labels_folder(drawn_phantoms, "valid"))
+    necks = find_necks(finder, films)
+    figures = score_necks(films, necks)
+    assert figures["relative"] == pytest.approx(best["facts"]["valid"]["vertebrae"]["relative"], rel=1e-4)
+    for film, neck in zip(films, necks, strict=True):
+        assert neck.points_px.shape == (13, 2) and np.isfinite(neck.points_px[:8]).all()
+        assert (neck.spread_px > 0).all() and np.isnan(neck.radius95_px).all()
+        assert neck.frame.source_size == read_film(film.image_path).shape[::-1]
+
+
+def test_a_resumed_run_is_the_run_never_interrupted(small_run, drawn_phantoms, tmp_path):
+    flags = ["--dataset", drawn_phantoms, "--output", tmp_path / "runs", "--logs", tmp_path / "logs"]
+    for epochs in ("1", "2"):
+        more = ["--epochs", epochs, "--schedule", "constant"]
+        assert train.main([*SMALL, *map(str, flags), *more]) == 0
+    straight = ["--output", tmp_path / "other", "--epochs", "2", "--schedule", "constant"]
+    assert train.main([*SMALL, *map(str, flags), *map(str, straight)]) == 0
+    first, second = (
+        load_checkpoint(tmp_path / place / "vertebrae" / "checkpoint_epoch_2.pth") for place in ("runs", "other")
+    )
+    assert all(torch.equal(first["model"][name], second["model"][name]) for name in first["model"])
+
+
+def test_pseudo_labels_are_counted_among_the_films_but_never_judged(drawn_phantoms, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    shutil.copytree(drawn_phantoms, bare)
+    labels = bare / "train" / "Annotations" / "Vertebrae"
+    pseudo = tmp_path / "pseudo"
+    pseudo.mkdir()
+    for path in sorted(labels.glob("*.json"))[3:]:
+        content = json.loads(path.read_text())
+        (pseudo / path.name).write_text(json.dumps(content | {"flags": {"pseudo": True}}))
+        path.unlink()
+    flags = ["--dataset", bare, "--output", tmp_path / "runs", "--logs", tmp_path / "logs", "--epochs", "1"]
+    assert train.main([*SMALL, *map(str, flags)]) == 0
+    alone = capsys.readouterr().out
+    assert train.main([*SMALL, *map(str, flags), "--run", "more", "--pseudo", str(pseudo)]) == 0
+    assert "15 films to train on" in alone  # three, five times each
+    assert "18 films to train on" in capsys.readouterr().out  # and three that a model read, once
+
+
+def test_films_without_vertebrae_are_refused(blobs, tmp_path, capsys):
+    flags = ["--dataset", blobs, "--output", tmp_path / "runs", "--logs", tmp_path / "logs", "--epochs", "1"]
+    assert train.main([*SMALL, *map(str, flags)]) == 2
+    assert "LabelMe" in capsys.readouterr().err
+
+
+NECK = np.array([
+    [172.1, 118.4], [192.7, 121.5], [225.2, 139.4], [167.1, 132.6], [217.1, 161.6], [154.0, 180.1], [175.7, 184.4],
+    [208.8, 204.1], [148.8, 192.1], [198.2, 224.8], [133.2, 240.0], [154.7, 245.5], [186.2, 265.6],
+])  # fmt: skip
+
+
+def made_neck(points_px: np.ndarray, finder: VertebraFinder, picture: np.ndarray) -> Neck:
+    frame = finder.frame_of_crop(picture)
+    return finder.make_neck(points_px, np.ones(13), np.full(13, 2.0), frame)
+
+
+def test_scores_by_hand(drawn_phantoms, tmp_path):
+    films = with_vertebrae(scan_split(drawn_phantoms, "test"), labels_folder(drawn_phantoms, "test"))
+    films = [film for film in films if film.vertebrae.known.all()]
+    assert films
+    shape = np.linspace(20, 200, 26).round(2)
+    config = make_config("vertebrae", neck_shape=tuple(shape.tolist()))
+    torch.manual_seed(0)
+    model = build_model(config)
+    save_weights(tmp_path / "v.safetensors", model, config, {}, half=True)
+    assert (tmp_path / "v.safetensors").stat().st_size < 10_000_000
+    finder = VertebraFinder(model, config, torch.device("cpu"))
+    pictures = [read_film(film.image_path) for film in films]
+    shifted = [
+        made_neck(film.vertebrae.points_px + [3.0, 4.0], finder, picture)
+        for film, picture in zip(films, pictures, strict=True)
+    ]
+    figures = score_necks(films, shifted)
+    assert (
+        figures["mean_px"] == pytest.approx(5.0)
+        and figures["unfound"] == 0
+        and figures["slipped"] == 0
+        and figures["count"] == 13 * len(films)
+    )
+    assert figures["mean_mm"] == pytest.approx(np.mean([5.0 * film.pixel_size_mm for film in films]))
+    spacing = body_spacing(np.array([film.vertebrae.points_px for film in films]))
+    slipped = [
+        made_neck(film.vertebrae.points_px + [0.0, each], finder, picture)
+        for film, each, picture in zip(films, spacing, pictures, strict=True)
+    ]
+    assert score_necks(films, slipped)["slipped"] == len(films)
+    nothing = score_necks(films, [None] * len(films))
+    assert nothing["missed"] == len(films) and nothing["unfound"] == 13 * len(films)
+    box = shifted[0].box_px
+    assert np.allclose(box, box_of_points(shifted[0].points_px, pictures[0].shape[::-1]))
+
+
+def test_landmarks_tell_where_the_neck_is(drawn_phantoms):
+    films = with_vertebrae(scan_split(drawn_phantoms, "train"), labels_folder(drawn_phantoms, "train"))
+    config = describe_necks(make_config("vertebrae"), films)
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    for film in films:
+        picture = read_film(film.image_path)
+        frame = finder.frame_from_landmarks(picture, film.truth_px())
+        seen = frame.to_net(film.vertebrae.points_px)
+        assert np.nanmean(seen > 0) == 1.0 and np.nanmax(seen) < 320
+        assert np.nanmean(np.hypot(*(seen - finder.shape).T)) < 0.25 * 320
+    assert finder.frame_from_landmarks(picture, np.full((29, 2), np.nan)) is None
+
+
+def test_c4_beyond_the_border_is_unknown():
+    """Where a crop ends in C4, a network still puts its points somewhere; they must not count as C4."""
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    height = 205  # ends within C4
+    squeezed = NECK.copy()
+    squeezed[8:, 1] = np.clip(squeezed[8:, 1], 196, 203)
+    assert lacks_c4(squeezed, finder.shape, (320, height))
+    assert not lacks_c4(NECK, finder.shape, (320, 320))  # all of it is there
+    assert not lacks_c4(squeezed, finder.shape, (320, 320))  # oddly shaped, but not cut
+    cut = finder.without_c4(made_neck(squeezed, finder, np.zeros((height, 320), dtype=np.uint8)))
+    assert np.isnan(cut.points_px[8:]).all() and cut.doubt < 1.0

@@ -1,0 +1,183 @@
+"""Finds the 13 points of C2 to C4 on a picture: a whole film, a crop of the neck, or a crop stretched to a square.
+
+Where the neck lies is told by the facial landmarks if there are any, else by the model's own look at the whole
+picture. What it then sees in that frame says whether a second look in a better frame is worth it; of several looks
+the one that looks most like a neck counts.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from backbone import CephModel
+from calibration import Calibration
+from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
+from geometry import Letterbox, cells_to_net, decode_heatmaps
+from head import HeadFrame, fit_head, join_matrices
+from labelme import box_of_points
+from model import to_network_input
+from neck import POINT_INDEX, frame_neck, lacks_c4, neck_misfit
+from thumbnails import KINDS, SIDE, shrink_view, view_of_thumbnail
+
+VIEW_SIDE = 448
+POINT_COUNT = len(VERTEBRAL_POINTS)
+# A neck is doubted beyond these: misfit to the mean neck (labelled ones reach 0.12, points at random 0.6), confidence
+# of the points, and the probability that there is none.
+LARGEST_MISFIT = 0.16
+SMALLEST_CONFIDENCE = 0.25
+LARGEST_STRANGENESS = 0.5
+# Looks that the last answer is the mean of: their frames differ by these factors of size.
+LOOK_SIZES = (0.9, 1.0, 1.1)
+# Where the 13 points lie, from gonion and below porion in units of S-N, in mean and before a look has been taken.
+NECK_FROM_GONION, NECK_BELOW_PORION = -0.30, 1.14
+NECK_HEIGHT_SN = 0.46
+# And where on a crop of the neck, looking right: their lowest and highest corner as shares of width and height.
+CROP_LOW, CROP_HIGH = np.array([0.51, 0.35]), np.array([0.81, 0.88])
+
+
+@dataclass(frozen=True, eq=False)
+class Neck:
+    """The vertebral points of one picture, in its own pixels."""
+
+    points_px: np.ndarray  # (13, 2); those of C4 are NaN where it leaves the picture
+    confidence: np.ndarray  # (13,) 0-1, the share of each heatmap's mass at its peak
+    spread_px: np.ndarray  # (13,) expected distance of that mass from the point, and of the looks from each other
+    radius95_px: np.ndarray  # (13,) holds the true point for 95 % of films; NaN without a calibration
+    frame: HeadFrame  # how the neck lay in what the network saw
+    doubt: float  # above 1 it is taken for none
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is a neck at all."""
+        return self.doubt <= 1.0
+
+    @property
+    def box_px(self) -> np.ndarray:
+        """(4,) left, top, right, bottom of the region around the points."""
+        return box_of_points(self.points_px, self.frame.source_size)
+
+
+class VertebraFinder:
+    """A trained `vertebrae` model on a device."""
+
+    def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
+        assert config.finds_vertebrae, config.model
+        self.model = model.to(device=device, memory_format=torch.channels_last).eval()
+        self.config, self.device, self.facts = config, device, facts or {}
+        self.shape = np.array(config.neck_shape).reshape(-1, 2)
+        self.size = config.image_size[::-1]
+        content = self.facts.get("calibration")
+        self.calibration = None if content is None else Calibration(**content)
+
+    def find(self, picture: np.ndarray, landmarks_px: np.ndarray | None = None) -> Neck | None:
+        """The neck on a picture (height, width) uint8; None where there is nothing like one.
+
+        Args:
+            landmarks_px: (29, 2) the face's landmarks, where they are known.
+        """
+        best = None
+        located, strangeness = self.locate(picture)
+        for frame in self.first_frames(picture, located, landmarks_px):
+            neck = self.look_again(picture, self.look(picture, frame))
+            if best is None or neck.doubt < best.doubt:
+                best = neck
+        if best is not None and lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
+            best = self.without_c4(best)
+        if best is not None and landmarks_px is None:  # only the locator has seen pictures that are none of a neck
+            best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
+        return best
+
+    def first_frames(
+        self, picture: np.ndarray, located: HeadFrame | None, landmarks_px: np.ndarray | None
+    ) -> list[HeadFrame]:
+        """Where the neck may lie: by the landmarks, by a look at the whole picture, or all over it, as on a crop."""
+        frames = [located, self.frame_of_crop(picture)]
+        if landmarks_px is not None:
+            frames.insert(0, self.frame_from_landmarks(picture, landmarks_px))
+        return [frame for frame in frames if frame is not None]
+
+    @torch.inference_mode()
+    def locate(self, picture: np.ndarray) -> tuple[HeadFrame | None, float]:
+        """The frame by rough points on a thumbnail of the whole picture, and how probably there is no neck on it."""
+        film_size = picture.shape[::-1]
+        letterbox = Letterbox(film_size, (VIEW_SIDE, VIEW_SIDE))
+        thumbnail = torch.from_numpy(shrink_view(letterbox.apply(picture))).unsqueeze(0)
+        located = self.model.locate(to_network_input(thumbnail, self.device))
+        stride = SIDE / located["thumbnail_logits"].shape[-2]
+        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
+        points = cells_to_net(points_cells, stride)[0].cpu().double().numpy()
+        points_px = letterbox.to_px(view_of_thumbnail(points, letterbox.target_size))
+        sureness = confidence[0].cpu().double().numpy()
+        frame = frame_neck(film_size, points_px, sureness, self.shape, self.size)
+        kinds = located["kind_logits"][0].cpu().numpy()
+        strangeness = float(1.0 / (1.0 + np.exp(-kinds[KINDS.index("stranger")])))
+        return frame and replace(frame, negative=bool(kinds[KINDS.index("negative")] > 0)), strangeness
+
+    def frame_from_landmarks(self, picture: np.ndarray, landmarks_px: np.ndarray) -> HeadFrame | None:
+        """The frame by sella, nasion, porion and gonion: below porion, behind gonion; None where one is missing."""
+        sella, nasion, porion, gonion = (landmarks_px[LANDMARK_INDEX[name]] for name in ("S", "N", "Po", "Go"))
+        if np.isnan([sella, nasion, porion, gonion]).any():
+            return None
+        unit_px = float(np.hypot(*(nasion - sella)))
+        forward = 1.0 if nasion[0] >= sella[0] else -1.0
+        middle = np.array([gonion[0] + forward * NECK_FROM_GONION * unit_px, porion[1] + NECK_BELOW_PORION * unit_px])
+        low, high = self.shape.min(axis=0), self.shape.max(axis=0)
+        scale = (high - low)[1] / (NECK_HEIGHT_SN * unit_px)
+        linear = scale * np.diag([forward, 1.0])
+        matrix = np.column_stack([linear, (low + high) / 2 - linear @ middle])
+        size = picture.shape[::-1]
+        return HeadFrame(Letterbox(size, size), matrix, self.size)
+
+    def frame_of_crop(self, picture: np.ndarray) -> HeadFrame:
+        """The frame of a picture that shows the neck alone."""
+        size = picture.shape[::-1]
+        low, high = CROP_LOW * size, CROP_HIGH * size
+        shape_low, shape_high = self.shape.min(axis=0), self.shape.max(axis=0)
+        linear = np.diag((shape_high - shape_low) / (high - low))
+        matrix = np.column_stack([linear, shape_low - linear @ low])
+        return HeadFrame(Letterbox(size, size), matrix, self.size)
+
+    def look_again(self, picture: np.ndarray, first: Neck) -> Neck:
+        """Looks in the frames that the points of the first look ask for, and takes the mean of what they show."""
+        matrix, _ = fit_head(first.points_px, self.shape, first.confidence)
+        if not np.isfinite(matrix).all():
+            return first
+        middle = (np.array(self.size) - 1) / 2
+        frames = []
+        for factor in LOOK_SIZES:
+            resize = np.column_stack([factor * np.eye(2), middle - factor * middle])
+            frames.append(replace(first.frame, matrix=join_matrices(matrix, resize)))
+        looks = [self.look(picture, frame) for frame in frames]
+        points_px = np.mean([look.points_px for look in looks], axis=0)
+        apart_px = np.mean([np.hypot(*(look.points_px - points_px).T) for look in looks], axis=0)
+        spread_px = np.hypot(np.mean([look.spread_px for look in looks], axis=0), apart_px)
+        confidence = np.mean([look.confidence for look in looks], axis=0)
+        return self.make_neck(points_px, confidence, spread_px, frames[len(frames) // 2])
+
+    @torch.inference_mode()
+    def look(self, picture: np.ndarray, frame: HeadFrame) -> Neck:
+        """What the network sees in a frame."""
+        seen = torch.from_numpy(frame.apply(picture)).unsqueeze(0)
+        logits = self.model(to_network_input(seen, self.device))["heatmap_logits"]
+        stride = self.config.image_size[0] / logits.shape[-2]
+        points_cells, confidence, spread_cells = decode_heatmaps(logits, self.config.decode_radius)
+        points_net = cells_to_net(points_cells, stride)[0].cpu().double().numpy()
+        spread_net = (spread_cells * stride)[0].cpu().double().numpy()
+        sureness = confidence[0].cpu().double().numpy()
+        return self.make_neck(frame.to_px(points_net), sureness, frame.length_to_px(spread_net), frame)
+
+    def without_c4(self, neck: Neck) -> Neck:
+        """The neck with the points of C4, which is not on the film, unknown."""
+        points_px = neck.points_px.copy()
+        points_px[POINT_INDEX["C4up"] :] = np.nan
+        return self.make_neck(points_px, neck.confidence, neck.spread_px, neck.frame)
+
+    def make_neck(self, points_px, confidence, spread_px, frame: HeadFrame) -> Neck:
+        """Decoded numbers (13, ...) in the picture's pixels to a `Neck`, with the doubt that they leave."""
+        misfit = neck_misfit(points_px, self.shape)
+        doubt = max(misfit / LARGEST_MISFIT, SMALLEST_CONFIDENCE / max(float(confidence.mean()), 1e-6))
+        radius95_px = np.full(POINT_COUNT, np.nan)
+        if self.calibration is not None:
+            radius95_px = frame.length_to_px(self.calibration.radii_net(frame.length_to_net(spread_px)))
+        return Neck(points_px, confidence, spread_px, radius95_px, frame, float(doubt))
