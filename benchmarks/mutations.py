@@ -118,9 +118,8 @@ def judge_machines(seed: Seed, path: Path, how: str) -> str:
 
 def judge_labelme(seed: Seed, path: Path, how: str) -> str:
     """The points that the JSON text has."""
-    from labelme import read_labelme
-
     from config import VERTEBRAL_POINTS
+    from labelme import read_labelme
 
     points = read_labelme(path).points_px
     shapes = json.loads(path.read_bytes().decode("utf-8-sig"))["shapes"]

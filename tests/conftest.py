@@ -1,5 +1,6 @@
 """Data sets that the tests make: blob films in a moment, phantoms where anatomy matters."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -80,3 +81,21 @@ def drawn_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def phantoms(drawn_phantoms: Path, tmp_path: Path) -> Path:
     """A copy of the phantom data set, to be damaged."""
     return Path(shutil.copytree(drawn_phantoms, tmp_path / "phantoms"))
+
+
+@pytest.fixture
+def dicom_bytes() -> bytes:
+    """A DICOM file of 64x48 px at 0.1 mm."""
+    pydicom = pytest.importorskip("pydicom")
+    file = pydicom.dataset.FileDataset("film.dcm", {}, preamble=b"\0" * 128)
+    file.file_meta = pydicom.dataset.FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    file.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    file.Rows, file.Columns, file.SamplesPerPixel, file.PhotometricInterpretation = 48, 64, 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 12, 11, 0
+    file.PixelSpacing = [0.1, 0.1]
+    file.PixelData = np.arange(48 * 64, dtype=np.uint16).tobytes()
+    data = io.BytesIO()
+    file.save_as(data, enforce_file_format=True)
+    return data.getvalue()

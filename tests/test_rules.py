@@ -23,6 +23,7 @@ ROOMS = [
     "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
+    "intake", "lightbox", "reader", "panels", "previews", "desk", "editor",
 ]  # fmt: skip
 COMMANDS = [
     "train",
@@ -35,11 +36,12 @@ COMMANDS = [
     "preprocess_roi",
     "convert_isbi2015",
     "phantom",
+    "demo",
 ]
 OWNERS = {
     "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"},
     "pydicom": {"images"},
-    "safetensors": {"checkpoint"}, "gradio": {"demo"}, "huggingface_hub": {"hub"},
+    "safetensors": {"checkpoint"}, "gradio": {"demo", "editor"}, "huggingface_hub": {"hub"},
 }  # fmt: skip
 MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
 

@@ -1,0 +1,283 @@
+"""What the page of one film can ask for: open it, find its points, measure, save. Plain data in and out, no Gradio.
+
+A question comes from a browser and may hold anything, so each part of it is checked before it is used.
+"""
+
+import base64
+import math
+import mimetypes
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from annotations import read_landmarks
+from config import LANDMARK_INDEX, LANDMARKS, SYMBOLS, UserError
+from files import read_bytes, read_json, write_text
+from intake import Film, take_in
+from lightbox import Lightbox, OpenFilm
+from norms import DEFAULT_CHOICE, NORM_CHOICES
+from panels import sections, stage_panel
+from previews import film_png, neck_picture, thumbnail
+from reader import Reader
+from words import LANGUAGES
+
+if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
+    from reading import Reading
+
+PIXEL_SIZES_MM = (0.01, 2.0)
+SCALE_SOURCES = ("from the DICOM file", "given by the user", "measured on the ruler", "stated with the example")
+EXAMPLES = Path(__file__).parent / "examples"
+TITLES = {symbol: title for symbol, title, _ in LANDMARKS}
+# What can be saved, by the kinds of `exports.export_film`, and all of it in one archive.
+EXPORTS = {
+    "report": "Report to print (HTML)",
+    "overlay": "Film with its points (PNG)",
+    "measurements": "Measurements (CSV)",
+    "points": "Points (CSV)",
+    "json": "Everything as data (JSON)",
+    "annotation": "Annotation in Aariz's form (JSON)",
+    "archive": "All of these (ZIP)",
+}
+LONGEST_ANNOTATION = 1_000_000  # characters
+
+
+class Desk:
+    """The lightbox and the models, and what a page may ask of them."""
+
+    def __init__(self, reader: Reader, largest_mb: float, lightbox: Lightbox | None = None):
+        self.reader, self.largest_mb = reader, largest_mb
+        self.lightbox = lightbox or Lightbox()
+
+    def open_bytes(self, data: bytes, file_name: str) -> dict:
+        """Lays a film on the lightbox: its key, its facts and its picture.
+
+        Raises:
+            UserError: it is no film that the page takes.
+        """
+        return self.lay_on(take_in(data, file_name, self.largest_mb), "from the DICOM file")
+
+    def open_example(self, name: object) -> dict:
+        """Lays one of the example films on the lightbox.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        for example in list_examples():
+            if example["name"] == name:
+                return self.lay_on(read_example(example), "stated with the example")
+        raise UserError("There is no such example; reload the page.")
+
+    def lay_on(self, film: Film, scale_source: str) -> dict:
+        """Lays a film on the lightbox; where its pixel size comes from is told if it has one."""
+        key = self.lightbox.put(film)
+        return {
+            "key": key,
+            "name": film.name,
+            "width": film.size[0],
+            "height": film.size[1],
+            "pixel_size_mm": film.pixel_size_mm,
+            "scale_source": scale_source if film.pixel_size_mm else "",
+            "png": film_png(film.pixels),
+        }
+
+    def find_points(self, question: dict) -> dict:
+        """What the models see on a film: its points, and the panels that follow from them."""
+        opened = self.lightbox.get(question.get("key"))
+        if opened.reading is None:
+            opened.reading = self.reader.read(opened.film)
+        from reading import plain
+
+        reading = opened.reading
+        points = [
+            {
+                "symbol": symbol,
+                "title": title,
+                "x": float(reading.points_px[index, 0]),
+                "y": float(reading.points_px[index, 1]),
+                "confidence": plain(reading.confidence[index], 4),
+                "radius95_px": plain(reading.radius95_px[index], 3),
+                "taught_by": reading.taught_by[index],
+            }
+            for index, (symbol, title, _) in enumerate(LANDMARKS)
+            if reading.known[index]
+        ]
+        return {"points": points, **self.measure(question), **self.tell_stage(question)}
+
+    def measure(self, question: dict) -> dict:
+        """The panels for the points as the user has them."""
+        reading = edited_reading(self.lightbox.get(question.get("key")), question)
+        return sections(reading, checked_norm_set(question), checked_language(question))
+
+    def tell_stage(self, question: dict) -> dict:
+        """The stage's panel, which does not follow from the points that a user may move."""
+        opened = self.lightbox.get(question.get("key"))
+        if opened.reading is None:
+            return {"cvm": ""}
+        cervical = opened.reading.cervical
+        crop = neck_picture(opened.film.pixels, cervical.points_px) if cervical is not None else ""
+        return {"cvm": stage_panel(opened.reading, crop, checked_language(question))}
+
+    def export(self, question: dict) -> dict:
+        """One file to keep: its name, its type and its content in base64."""
+        opened = self.lightbox.get(question.get("key"))
+        kind = question.get("kind")
+        if not isinstance(kind, str) or kind not in EXPORTS:
+            raise UserError("This page cannot save that; reload it.")
+        reading = edited_reading(opened, question)
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_export(kind, reading, opened.film.pixels, Path(folder), question)
+            content = base64.b64encode(path.read_bytes()).decode("ascii")
+        return {
+            "name": path.name,
+            "type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            "content": content,
+        }
+
+    def load_points(self, question: dict) -> dict:
+        """The points of an annotation file as the user's, by symbol.
+
+        Raises:
+            UserError: it is no such file, or its points do not lie on this film.
+        """
+        opened = self.lightbox.get(question.get("key"))
+        text = question.get("text")
+        if not isinstance(text, str) or len(text) > LONGEST_ANNOTATION:
+            raise UserError("This is no annotation file; choose one that was saved here or one of Aariz.")
+        points_px = read_annotation(text)
+        known = np.flatnonzero(~np.isnan(points_px).any(axis=1))
+        if not known.size:
+            raise UserError("This annotation file holds no points; choose another.")
+        edits = {SYMBOLS[index]: points_px[index].tolist() for index in known}
+        return {"edits": {symbol: list(checked_point(symbol, edits[symbol], opened.film.size)) for symbol in edits}}
+
+    def close_film(self, question: dict) -> dict:
+        """Takes a film off the lightbox."""
+        self.lightbox.remove(question.get("key"))
+        return {}
+
+    def model_status(self) -> dict:
+        """Whether the models are there."""
+        return {"state": self.reader.state, "problem": self.reader.problem}
+
+
+# --- what a question holds --------------------------------------------------------------------------------------------
+
+
+def edited_reading(opened: OpenFilm, question: dict) -> "Reading":
+    """The reading of a film with the user's points and pixel size.
+
+    Raises:
+        UserError: its points are not found yet, or the question holds what no page asks.
+    """
+    if opened.reading is None:
+        raise UserError("The points of this film are not found yet; wait a moment.")
+    source = question.get("scale_source")
+    pixel_size_mm = checked_pixel_size(question)
+    source = source if pixel_size_mm is not None and source in SCALE_SOURCES else ""
+    reading = replace(opened.reading, pixel_size_mm=pixel_size_mm, scale_source=source)
+    edits = checked_edits(question, opened.film.size)
+    return reading.corrected(edits) if edits else reading
+
+
+def checked_edits(question: dict, film_size: tuple[int, int]) -> dict[str, tuple[float, float]]:
+    """The points that the user placed, film pixels by symbol.
+
+    Raises:
+        UserError: a symbol is unknown, or a point is no pair of finite numbers on the film.
+    """
+    edits = question.get("edits") or {}
+    if not isinstance(edits, dict) or len(edits) > len(LANDMARKS):
+        raise UserError("The points sent are no list of landmarks; reload the page.")
+    return {symbol: checked_point(symbol, place, film_size) for symbol, place in edits.items()}
+
+
+def checked_point(symbol: str, place: object, film_size: tuple[int, int]) -> tuple[float, float]:
+    """A landmark's place on the film."""
+    if symbol not in LANDMARK_INDEX:
+        raise UserError("The points sent name an unknown landmark; reload the page.")
+    if not isinstance(place, list) or len(place) != 2 or not all(map(is_number, place)):
+        raise UserError(f"The place sent for {symbol} is no pair of numbers; reload the page.")
+    x, y = map(float, place)
+    if not (-0.5 <= x <= film_size[0] - 0.5 and -0.5 <= y <= film_size[1] - 0.5):
+        raise UserError(f"{symbol} would lie outside the film; place it on the film.")
+    return x, y
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def checked_pixel_size(question: dict) -> float | None:
+    """The pixel size in mm, None where it is unknown."""
+    value = question.get("pixel_size_mm")
+    if value is None:
+        return None
+    low, high = PIXEL_SIZES_MM
+    if not is_number(value) or not low <= value <= high:
+        raise UserError(f"A pixel size lies between {low:g} and {high:g} mm; enter such a number.")
+    return float(value)
+
+
+def checked_norm_set(question: dict) -> str:
+    """The chosen norms, by default each author's own."""
+    chosen = question.get("norm_set", DEFAULT_CHOICE)
+    return chosen if isinstance(chosen, str) and chosen in NORM_CHOICES else DEFAULT_CHOICE
+
+
+def checked_language(question: dict) -> str:
+    """The page's language, by default English."""
+    language = question.get("language", "en")
+    return language if isinstance(language, str) and language in LANGUAGES else "en"
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write_export(kind: str, reading: "Reading", pixels: np.ndarray, folder: Path, question: dict) -> Path:
+    """Writes what is to be saved into a folder, and returns the one file."""
+    from exports import export_film, file_name, write_archive
+
+    language, norm_set = checked_language(question), checked_norm_set(question)
+    if kind != "archive":
+        return export_film(reading, pixels, folder, language, norm_set)[kind]
+    path = folder / f"{file_name(reading.name)}.zip"
+    write_archive(path, [(reading.name, lambda: (reading, pixels))], language, norm_set)
+    return path
+
+
+def read_annotation(text: str) -> np.ndarray:
+    """(29, 2) the points of an annotation file, whatever film it names; NaN where it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "points.json"
+        write_text(path, text)
+        try:
+            content = read_json(path)
+            film_id = str(content.get("ceph_id", "")) if isinstance(content, dict) else ""
+            return read_landmarks(path, film_id).points_px
+        except UserError as error:
+            raise UserError(str(error).replace(f"{path}", "The annotation file")) from None
+
+
+def list_examples() -> list[dict]:
+    """The example films: `name`, `file`, `title` and `pixel_size_mm` each."""
+    listing = EXAMPLES / "examples.json"
+    return read_json(listing) if listing.exists() else []
+
+
+def read_example(example: dict) -> Film:
+    """An example film with the pixel size that its listing states."""
+    data = read_bytes(EXAMPLES / example["file"])
+    film = take_in(data, example["file"], largest_mb=len(data) / 1e6)
+    return Film(film.name, film.pixels, example.get("pixel_size_mm"))
+
+
+def example_cards() -> list[dict]:
+    """What the page shows of each example: `name`, `title` and `thumbnail`."""
+    return [
+        {"name": each["name"], "title": each["title"], "thumbnail": thumbnail(read_example(each).pixels)}
+        for each in list_examples()
+    ]

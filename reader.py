@@ -1,0 +1,76 @@
+"""The models behind the page: loaded in the background, so that the page is there at once, and asked by one film at a
+time.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import UserError
+from intake import Film
+
+if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
+    from reading import Reading
+
+log = logging.getLogger(__name__)
+MOST_WAITING = 12  # films; on two slow cores the last of them waits about half a minute
+LOADING, READY, FAILED = "loading", "ready", "failed"
+
+
+class Reader:
+    """Reads films with the models of some weights files."""
+
+    def __init__(self, find_weights: Callable[[], list[Path]], device: str = "auto"):
+        """find_weights gives the files; it may take long or raise a UserError, which then is what readers see."""
+        self.find_weights, self.device = find_weights, device
+        self.state, self.problem = LOADING, ""
+        self.loaded = threading.Event()
+        self.predictors = []
+        self.turn = threading.Lock()
+        self.waiting = 0
+        self.counter = threading.Lock()
+
+    def start(self) -> None:
+        """Loads the models without making anyone wait."""
+        threading.Thread(target=self.load, name="reader", daemon=True).start()
+
+    def load(self) -> None:
+        """Loads the models; what goes wrong is kept for those who ask."""
+        try:
+            # PyTorch takes seconds to import; the page is served in the meantime.
+            from inference import load_predictor, pick_device
+
+            device = pick_device(self.device)
+            self.predictors = [load_predictor(path, device) for path in self.find_weights()]
+            self.state = READY
+        except UserError as error:
+            self.state, self.problem = FAILED, str(error)
+        except Exception:
+            log.exception("The models could not be loaded.")
+            self.state, self.problem = FAILED, "The models could not be loaded; the log of the demo says why."
+        finally:
+            self.loaded.set()
+
+    def read(self, film: Film) -> "Reading":
+        """What the models say of a film, once they are loaded and it is its turn.
+
+        Raises:
+            UserError: there are no models, or too many films wait already.
+        """
+        with self.counter:
+            if self.waiting >= MOST_WAITING:
+                raise UserError("Many films are waiting to be read; try again in a minute.")
+            self.waiting += 1
+        try:
+            self.loaded.wait()
+            if self.state == FAILED:
+                raise UserError(self.problem)
+            from reading import read
+
+            with self.turn:
+                return read(self.predictors, film.pixels, film.name, film.pixel_size_mm)
+        finally:
+            with self.counter:
+                self.waiting -= 1

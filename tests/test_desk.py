@@ -1,0 +1,197 @@
+"""The desk behind the page: films by keys, panels that follow the points, no trust in what a browser says."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_reading import make_reading
+
+from cervical import NO_NECK
+from config import SYMBOLS, UserError
+from desk import Desk
+from inference import REFUSAL
+from intake import Film
+from lightbox import Lightbox
+from panels import sections, stage_panel
+from reader import MOST_WAITING, READY, Reader
+
+FILM = Film("film", np.zeros((2400, 1935), np.uint8), 0.1)
+
+
+class KnowingReader(Reader):
+    """Reads every film alike, without a model."""
+
+    def __init__(self, reading=None):
+        super().__init__(list)
+        self.state, self.reading = READY, reading or make_reading()
+
+    def read(self, film):
+        return replace(self.reading, name=film.name, pixel_size_mm=film.pixel_size_mm)
+
+
+@pytest.fixture
+def desk():
+    return Desk(KnowingReader(), 30)
+
+
+def lay_on(desk, film=FILM):
+    key = desk.lightbox.put(film)
+    desk.find_points({"key": key})
+    return key
+
+
+# --- lightbox -------------------------------------------------------------------------------------------------------
+
+
+def test_the_lightbox_forgets_by_count_memory_and_age():
+    now = [0.0]
+    box = Lightbox(most_films=3, most_bytes=50, longest_seconds=100, clock=lambda: now[0])
+    small = Film("s", np.zeros((2, 5), np.uint8), None)
+    keys = [box.put(small) for _ in range(3)]
+    box.get(keys[0])  # used again, so the second is now the longest unused
+    keys.append(box.put(small))
+    assert set(box.films) == {keys[0], keys[2], keys[3]}
+    large = box.put(Film("l", np.zeros((1, 60), np.uint8), None))
+    assert list(box.films) == [large], "the newest stays, even alone above the limit"
+    now[0] = 101.0
+    with pytest.raises(UserError, match="open it again"):
+        box.get(large)
+    assert not box.films
+
+
+def test_the_lightbox_sweeps_when_no_one_asks():
+    box = Lightbox(longest_seconds=0.01)
+    box.start_sweeping(every_seconds=0.02)
+    box.put(FILM)
+    deadline = time.monotonic() + 5
+    while box.films and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not box.films
+
+
+def test_no_one_reaches_a_film_without_its_key(desk):
+    key = lay_on(desk)
+    assert len(key) >= 24 and key != lay_on(desk)
+    for wrong in ("", "film", key[:-1], None, 3, ["x"], {"key": key}):
+        with pytest.raises(UserError, match="put away"):
+            desk.measure({"key": wrong})
+    desk.close_film({"key": key})
+    with pytest.raises(UserError, match="put away"):
+        desk.measure({"key": key})
+
+
+# --- reader ---------------------------------------------------------------------------------------------------------
+
+
+def test_weights_that_are_not_there_are_said_to_everyone_who_asks(tmp_path):
+    reader = Reader(lambda: [tmp_path / "none.safetensors"], "cpu")
+    reader.start()
+    with pytest.raises(UserError, match=r"none\.safetensors cannot be read"):
+        reader.read(FILM)
+    assert reader.state == "failed" and "none.safetensors" in Desk(reader, 30).model_status()["problem"]
+
+
+def test_too_many_films_at_once_are_turned_away():
+    reader = Reader(list)  # not started: everyone waits
+    for _ in range(MOST_WAITING):
+        threading.Thread(target=lambda: pytest.raises(UserError, reader.read, FILM), daemon=True).start()
+    deadline = time.monotonic() + 5
+    while reader.waiting < MOST_WAITING and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(UserError, match="try again"):
+        reader.read(FILM)
+    reader.state, reader.problem = "failed", "gone"
+    reader.loaded.set()
+    while reader.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert reader.waiting == 0
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_moved_point_changes_what_rests_on_it(desk):
+    key = lay_on(desk)
+    question = {"key": key, "pixel_size_mm": 0.1}
+    before, after = desk.measure(question), desk.measure(question | {"edits": {"A": [1500.0, 1100.0]}})
+    assert 'data-measure="SNA"' in before["measures"] and before != after
+    assert "✎" in after["measures"] and "✎" not in before["measures"]
+    moved = make_reading().corrected({"A": (1500.0, 1100.0)}).measurements()["SNA"]["value"]
+    assert f"{moved:.1f}°" in after["measures"]
+    assert desk.measure(question) == before, "nothing of an edit stays behind"
+
+
+def test_lengths_need_a_scale_and_the_page_says_so(desk):
+    key = lay_on(desk)
+    without, scaled = desk.measure({"key": key}), desk.measure({"key": key, "pixel_size_mm": 0.1})
+    assert 'data-measure="Wits"' in scaled["measures"] and 'data-measure="Wits"' not in without["measures"]
+    assert "No pixel size is known" in without["warnings"] and "to-scale" in without["warnings"]
+    assert scaled["warnings"] == ""
+    assert "check the pixel size" in desk.measure({"key": key, "pixel_size_mm": 0.3})["warnings"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"edits": {"Z": [1, 1]}}, {"edits": {"A": [1]}}, {"edits": {"A": [float("nan"), 1]}},
+        {"edits": {"A": ["1", 1]}},
+        {"edits": {"A": [True, 1]}}, {"edits": {"A": [1e300, 1]}}, {"edits": {"A": [-1, 1]}}, {"edits": [1]},
+        {"edits": {"A": None}}, {"edits": {str(n): [1, 1] for n in range(40)}}, {"pixel_size_mm": 0},
+        {"pixel_size_mm": "0.1"}, {"pixel_size_mm": float("inf")}, {"pixel_size_mm": True}, {"pixel_size_mm": 50},
+    ],
+)  # fmt: skip
+def test_questions_no_page_asks_are_refused(desk, part):
+    key = lay_on(desk)
+    with pytest.raises(UserError):
+        desk.measure({"key": key, **part})
+
+
+@pytest.mark.parametrize("part", [{"norm_set": "<b>"}, {"norm_set": ["x"]}, {"language": "xx"}, {"language": {}}])
+def test_unknown_choices_fall_back(desk, part):
+    key = lay_on(desk)
+    assert desk.measure({"key": key} | part) == desk.measure({"key": key})
+
+
+def test_norm_sets_can_be_chosen(desk):
+    question = {"key": lay_on(desk), "pixel_size_mm": 0.1}
+    men, women = (desk.measure(question | {"norm_set": name})["measures"] for name in ("Men", "Women"))
+    assert "McNamara men" in men and "McNamara women" in women and "McNamara women" not in men
+
+
+# --- panels ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_measurement_shows_value_norm_source_and_for_whom():
+    reading = make_reading()
+    html = sections(reading)["measures"]
+    table = reading.measurements()
+    for name, row in table.items():
+        assert f'data-measure="{name}"' in html and row["source"] in html
+    assert html.count("<svg") == len(table) and html.count('class="interval"') == len(table)
+    assert "chosen for good faces" in html and "†" in html
+
+
+def test_panels_escape_what_comes_from_outside():
+    evil = "<script>alert(1)</script>"
+    html = "".join(sections(make_reading(warnings=[evil])).values())
+    assert evil not in html and "&lt;script&gt;" in html
+
+
+def test_a_refused_picture_says_so_and_measures_nothing():
+    nothing = np.full(29, np.nan)
+    reading = make_reading(
+        pixel_size_mm=None, points_px=np.full((29, 2), np.nan), confidence=nothing, warnings=[REFUSAL],
+        taught_by=("",) * len(SYMBOLS),
+    )  # fmt: skip
+    panels = sections(reading)
+    assert REFUSAL in panels["warnings"] and "to-scale" not in panels["warnings"]
+    assert "without points" in panels["measures"]
+
+
+def test_the_stage_or_why_there_is_none():
+    assert "do not read the neck" in stage_panel(make_reading())
+    assert "are not to be seen" in stage_panel(make_reading(warnings=[NO_NECK]))
+    html = stage_panel(make_reading(stage=3, stage_probabilities=np.array([0, 0.1, 0.7, 0.2, 0, 0])))
+    assert "stage 3" in html and "70 %" in html and html.count('class="chosen"') == 1

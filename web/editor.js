@@ -1,0 +1,531 @@
+// The page of one film: opens it, asks the server for points and measurements, and lets a user correct the points.
+//
+// Gradio hands over `element`, `props`, `server` and `watch`. A server function answers { error } with a sentence for
+// what cannot be done, and nothing at all when it cannot be reached.
+
+const STEP_MM = 0.1; // an arrow key moves a point as far; with Shift ten times as far
+const STEP_SHARE = 1 / 2400; // of the film's height where its pixel size is unknown
+
+const find = (selector) => element.querySelector(selector);
+const findAll = (selector) => [...element.querySelectorAll(selector)];
+const root = find(".ceph");
+const stage = find(".stage");
+
+let film = null; // { key, name, width, height, pixel_size_mm, scale_source }
+let found = new Map(); // points as the models placed them, by symbol
+let points = new Map(); // and with the user's changes
+let edits = {}; // { symbol: [x, y] } placed by the user
+let history = []; // earlier edits, the latest last
+let ruler = null; // { from, to } film places
+let asked = 0; // number of the latest request for measurements
+let chosen = null; // symbol of the point in focus
+
+const say = (text) => (props.words[props.language] ?? {})[text] ?? text;
+
+// Fills {} in a translated form, one after the other.
+function sayForm(form, ...parts) {
+  return parts.reduce((text, part) => text.replace("{}", part), say(form));
+}
+
+const view = new View(stage, find(".picture"), find(".drawing"), () => {
+  find(".zoom").textContent = `${Math.round(100 * view.scale * (window.devicePixelRatio || 1))} %`;
+  marks.rescale(view.scale);
+  drawRuler();
+});
+const marks = new Marks(find(".drawing"), describePoint);
+const rulerLine = svgElement("g", { class: "ruler" }, find(".drawing"));
+const hand = new Hand(stage, view, marks, {
+  picks: () => !isMeasuring() && !root.classList.contains("no-marks"),
+  grab: (point) => (choose(point.symbol), marks.focus(point.symbol)),
+  move: (point, x, y) => place(point.symbol, x, y),
+  drop: (point) => keep(point.symbol),
+  cancel: () => showEdits(),
+  press: pressFilm,
+  hover: showTip,
+});
+
+// --- texts ---------------------------------------------------------------------------------------------------------
+
+function writeTexts() {
+  for (const each of findAll("[data-say]")) each.textContent = say(each.dataset.say);
+  for (const each of findAll("[data-label]")) {
+    each.setAttribute("aria-label", say(each.dataset.label));
+    if (each.matches("button")) each.title = say(each.dataset.label);
+  }
+  for (const each of findAll("[data-title]")) each.title = say(each.dataset.title);
+  find(".norms select").replaceChildren(
+    ...Object.keys(props.norm_sets).map((name) => new Option(say(name), name, false, name === normSet()))
+  );
+  find(".exports").replaceChildren(
+    ...Object.entries(props.exports).map(([kind, text]) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", textContent: say(text) });
+      button.dataset.export = kind;
+      return button;
+    })
+  );
+  root.lang = props.language;
+  writeHoldsFor();
+  if (film) describeFilm();
+  if (points.size) marks.draw(view.scale);
+}
+
+const normSet = () => find(".norms select").value || Object.keys(props.norm_sets)[0];
+
+function writeHoldsFor() {
+  find(".holds-for").textContent = say(props.norm_sets[normSet()] ?? "");
+}
+
+function describePoint(point) {
+  const title = `${say(point.title)} (${point.symbol})`;
+  if (point.taught_by === "user") return `${title}, ${say("placed by you")}`;
+  const parts = [title];
+  if (point.confidence !== null) parts.push(sayForm("confidence {} %", Math.round(100 * point.confidence)));
+  if (point.radius95_px !== null) parts.push(sayForm("within {} for 95 of 100 films", showLength(point.radius95_px)));
+  if (point.taught_by === "reader") parts.push(say("taught by readers, not by experts"));
+  return parts.join(", ");
+}
+
+function showLength(length_px) {
+  const { pixel_size_mm } = film;
+  return pixel_size_mm ? `${(length_px * pixel_size_mm).toFixed(1)} mm` : `${length_px.toFixed(0)} px`;
+}
+
+function announce(text) {
+  find(".spoken").textContent = text;
+}
+
+// --- server --------------------------------------------------------------------------------------------------------
+
+// What a server function answers; what is wrong is shown, and null comes back.
+async function ask(name, question) {
+  const answer = await server[name](question);
+  const problem = answer ? answer.error : say("The server does not answer; is the demo still running?");
+  showNotice(problem ?? "");
+  return problem ? null : answer;
+}
+
+function showNotice(text) {
+  find(".notice").textContent = text;
+  find(".notice").hidden = !text;
+}
+
+function setBusy(text) {
+  find(".busy").hidden = !text;
+  find(".busy span").textContent = text ? say(text) : "";
+  root.setAttribute("aria-busy", text ? "true" : "false");
+}
+
+async function whileBusy(text, task) {
+  setBusy(text);
+  try {
+    return await task();
+  } finally {
+    setBusy("");
+  }
+}
+
+// --- opening -------------------------------------------------------------------------------------------------------
+
+async function openFile(file) {
+  if (file.size > props.largest_mb * 1e6) {
+    return showNotice(
+      sayForm(
+        "{} has {} MB, and this page takes {} MB; read it with predict.py instead.",
+        file.name,
+        Math.round(file.size / 1e6),
+        props.largest_mb
+      )
+    );
+  }
+  await open("open_film", { binary: true, data: { film: file, language: props.language } });
+}
+
+async function open(name, question) {
+  if (root.getAttribute("aria-busy") === "true") return;
+  const opened = await whileBusy("Opening the film …", () => ask(name, question));
+  if (!opened) return;
+  if (film) server.close_film({ key: film.key });
+  await showFilm(opened);
+  const text = (await isReady()) ? "Finding the points …" : "Loading the models, then finding the points …";
+  const answer = await whileBusy(text, () => ask("find_points", question_of()));
+  if (answer && film?.key === opened.key) showPoints(answer);
+}
+
+async function isReady() {
+  const status = await server.model_status({});
+  return status?.state !== "loading";
+}
+
+async function showFilm(opened) {
+  const { png, ...facts } = opened;
+  film = facts;
+  found = points = new Map();
+  edits = {};
+  history = [];
+  setRuler(null);
+  const picture = await (await fetch(`data:image/png;base64,${png}`)).blob();
+  URL.revokeObjectURL(find(".picture").src);
+  marks.set(points, []);
+  root.dataset.state = "film";
+  view.show(URL.createObjectURL(picture), film.width, film.height);
+  find(".picture").alt = film.name;
+  describeFilm();
+  showSections({ warnings: "", measures: "", wiggles: "", cvm: "" });
+}
+
+function showPoints(answer) {
+  found = new Map(answer.points.map((point) => [point.symbol, point]));
+  root.dataset.state = found.size ? "points" : "refused";
+  showEdits(true);
+  showSections(answer);
+  announce(sayForm("{} points found.", found.size));
+}
+
+function describeFilm() {
+  const { name, width, height, pixel_size_mm, scale_source } = film;
+  find(".film-name").textContent = name;
+  find(".film-size").textContent = `${width} × ${height} px`;
+  find(".film-scale").textContent = pixel_size_mm
+    ? `${Number(pixel_size_mm.toPrecision(4))} mm (${say(scale_source)})`
+    : say("unknown, so there are angles and ratios only");
+  const entry = find(".scale input");
+  if (document.activeElement !== entry) entry.value = pixel_size_mm ? Number(pixel_size_mm.toPrecision(4)) : "";
+}
+
+function showSections(sections) {
+  for (const name of ["warnings", "measures", "wiggles", "cvm"]) {
+    if (sections[name] === undefined) continue;
+    const opened = findAll(`.${name} details[open]`).map((each) => each.dataset.name);
+    find(`.${name}`).innerHTML = sections[name];
+    for (const each of findAll(`.${name} details`)) each.open ||= opened.includes(each.dataset.name);
+  }
+}
+
+// --- editing -------------------------------------------------------------------------------------------------------
+
+// The points with the user's changes; `anew` where there are other points than before.
+function showEdits(anew = false) {
+  points = new Map(found);
+  for (const [symbol, [x, y]] of Object.entries(edits)) {
+    const title = found.get(symbol)?.title ?? props.titles[symbol];
+    points.set(symbol, { symbol, title, x, y, confidence: null, radius95_px: null, taught_by: "user" });
+  }
+  if (anew || points.size !== marks.points.size) marks.set(points, props.tracing);
+  marks.points = points;
+  marks.draw(view.scale);
+  find("[data-do=undo]").disabled = !history.length;
+  find("[data-do=reset-all]").disabled = !Object.keys(edits).length;
+  find("[data-do=reset-point]").disabled = !(chosen in edits);
+}
+
+// Shows a point elsewhere, while it moves; nothing is kept yet.
+function place(symbol, x, y) {
+  const inside = (at, size) => Math.min(Math.max(at, -0.5), size - 0.5);
+  const moved = { confidence: null, radius95_px: null, taught_by: "user" };
+  const at = { x: inside(x, film.width), y: inside(y, film.height) };
+  points.set(symbol, { ...points.get(symbol), ...moved, ...at });
+  marks.draw(view.scale);
+}
+
+// Keeps a point where it is shown.
+function keep(symbol) {
+  const { x, y } = points.get(symbol);
+  change({ ...edits, [symbol]: [x, y] });
+  announce(sayForm("{} moved.", say(points.get(symbol).title)));
+}
+
+function change(newEdits) {
+  history.push(edits);
+  edits = newEdits;
+  showEdits();
+  return measure();
+}
+
+function undo() {
+  if (!history.length) return;
+  edits = history.pop();
+  showEdits();
+  announce(say("Undone."));
+  measure();
+}
+
+function resetPoint(symbol) {
+  if (!(symbol in edits)) return;
+  const { [symbol]: _, ...others } = edits;
+  change(others);
+}
+
+function choose(symbol) {
+  chosen = symbol;
+  find("[data-do=reset-point]").disabled = !(symbol in edits);
+}
+
+function question_of(more = {}) {
+  const { key, pixel_size_mm, scale_source } = film;
+  return { key, edits, pixel_size_mm, scale_source, norm_set: normSet(), language: props.language, ...more };
+}
+
+// Asks for the measurements of the points as they are; an answer that a later question has overtaken is dropped.
+async function measure() {
+  if (!film || !points.size) return;
+  const started = performance.now();
+  const number = ++asked;
+  const answer = await ask("measure", question_of());
+  if (!answer || number !== asked) return;
+  showSections(answer);
+  root.dataset.measuredMs = (performance.now() - started).toFixed(1);
+  root.dataset.measured = number;
+}
+
+// --- scale ---------------------------------------------------------------------------------------------------------
+
+function setScale(pixel_size_mm, source) {
+  film.pixel_size_mm = pixel_size_mm;
+  film.scale_source = source;
+  describeFilm();
+  if (points.size) marks.draw(view.scale);
+  measure();
+}
+
+const isMeasuring = () => find("[data-do=ruler]").getAttribute("aria-pressed") === "true";
+
+function setRuler(places, on = false) {
+  ruler = places;
+  find("[data-do=ruler]").setAttribute("aria-pressed", on);
+  stage.classList.toggle("measuring", on);
+  find(".ruler-box").hidden = !(ruler && ruler.to);
+  drawRuler();
+}
+
+function drawRuler() {
+  rulerLine.replaceChildren();
+  if (!ruler) return;
+  const ends = [ruler.from, ruler.to ?? ruler.from];
+  svgElement("path", { d: `M${ends[0]}L${ends[1]}` }, rulerLine);
+  for (const [cx, cy] of ends) svgElement("circle", { cx, cy, r: 4 / view.scale }, rulerLine);
+}
+
+function pressFilm(x, y) {
+  if (!isMeasuring()) return;
+  if (!ruler || ruler.to) return setRuler({ from: [x, y], to: null }, true);
+  setRuler({ from: ruler.from, to: [x, y] }, true);
+  find(".ruler-box input").focus();
+}
+
+function useRuler() {
+  const length_mm = Number(find(".ruler-box input").value);
+  const length_px = Math.hypot(ruler.to[0] - ruler.from[0], ruler.to[1] - ruler.from[1]);
+  const pixel_size_mm = length_mm / length_px;
+  if (!(pixel_size_mm >= 0.01 && pixel_size_mm <= 2)) {
+    return showNotice(say("This length does not fit the two clicks; click both ends and enter millimetres."));
+  }
+  setRuler(null);
+  setScale(pixel_size_mm, "measured on the ruler");
+}
+
+// --- saving and loading --------------------------------------------------------------------------------------------
+
+async function save(kind) {
+  const file = await whileBusy("Writing the file …", () => ask("export", question_of({ kind })));
+  if (!file) return;
+  const link = document.createElement("a");
+  const content = await (await fetch(`data:${file.type};base64,${file.content}`)).blob();
+  link.href = URL.createObjectURL(content);
+  link.download = file.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+async function loadPoints(file) {
+  const answer = await ask("load_points", question_of({ text: await file.text() }));
+  if (!answer) return;
+  await change(answer.edits);
+  root.dataset.state = "points";
+  announce(sayForm("{} points loaded.", Object.keys(answer.edits).length));
+}
+
+// --- wiring --------------------------------------------------------------------------------------------------------
+
+const actions = {
+  choose: () => find(".film-file").click(),
+  "zoom-in": () => view.zoomMiddle(1.4),
+  "zoom-out": () => view.zoomMiddle(1 / 1.4),
+  fit: () => view.fit(),
+  invert: (button) => view.setTone({ invert: toggle(button) }),
+  undo,
+  "reset-point": () => resetPoint(chosen),
+  "reset-all": () => Object.keys(edits).length && change({}),
+  ruler: (button) => setRuler(null, toggle(button)),
+  "use-ruler": useRuler,
+  "drop-ruler": () => setRuler(null),
+  "no-scale": () => setScale(null, ""),
+  "load-points": () => find(".points-file").click(),
+  "to-scale": () => selectTab(find("#ceph-tab-film")),
+};
+
+function toggle(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", on);
+  return on;
+}
+
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || button.disabled) return;
+  const { do: action, show, export: kind, example } = button.dataset;
+  if (action) actions[action](button);
+  else if (show) root.classList.toggle(`no-${show}`, !toggle(button));
+  else if (kind) save(kind);
+  else if (example) open("open_example", { name: example, language: props.language });
+  else if (button.role === "tab") selectTab(button);
+});
+
+function selectTab(tab) {
+  for (const each of findAll("[role=tab]")) {
+    const selected = each === tab;
+    each.setAttribute("aria-selected", selected);
+    each.tabIndex = selected ? 0 : -1;
+    find(`#${each.getAttribute("aria-controls")}`).hidden = !selected;
+  }
+}
+
+find(".tabs").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const tabs = findAll("[role=tab]");
+  const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+  next.focus();
+  selectTab(next);
+});
+
+stage.addEventListener("focusin", (event) => {
+  const symbol = event.target.closest?.(".mark")?.dataset.symbol;
+  if (!symbol) return;
+  choose(symbol);
+  const point = points.get(symbol);
+  if (!hand.held) view.reveal(point.x, point.y);
+  showTip(point);
+});
+stage.addEventListener("focusout", () => showTip(null));
+
+const nudges = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+element.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, select, textarea")) return;
+  const symbol = event.target.closest?.(".mark")?.dataset.symbol;
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "z") undo();
+  else if (command || event.altKey || !film || !stage.contains(event.target)) return;
+  else if (symbol && nudges[event.key]) nudge(symbol, nudges[event.key], event.shiftKey);
+  else if (symbol && ["Delete", "Backspace"].includes(event.key)) resetPoint(symbol);
+  else if (["+", "="].includes(event.key)) zoomToFocus(symbol, 1.4);
+  else if (["-", "_"].includes(event.key)) zoomToFocus(symbol, 1 / 1.4);
+  else if (event.key === "0") view.fit();
+  else if (event.key === "Escape") stage.focus();
+  else return;
+  event.preventDefault();
+});
+
+function nudge(symbol, [stepX, stepY], far) {
+  const step = (film.pixel_size_mm ? STEP_MM / film.pixel_size_mm : film.height * STEP_SHARE) * (far ? 10 : 1);
+  const { x, y } = points.get(symbol);
+  place(symbol, x + stepX * step, y + stepY * step);
+  view.reveal(points.get(symbol).x, points.get(symbol).y);
+  keep(symbol);
+}
+
+function zoomToFocus(symbol, factor) {
+  if (!symbol) return view.zoomMiddle(factor);
+  const [x, y] = view.toStage(points.get(symbol).x, points.get(symbol).y);
+  const box = stage.getBoundingClientRect();
+  view.zoomAt(box.left + x, box.top + y, factor);
+}
+
+function showTip(point) {
+  const tip = find(".tip");
+  tip.hidden = !point;
+  findAll(".mark.hovered").forEach((each) => each.classList.remove("hovered"));
+  stage.classList.toggle("over-point", Boolean(point));
+  if (!point) return;
+  marks.marks.get(point.symbol)?.mark.classList.add("hovered");
+  tip.textContent = describePoint(point);
+  const [x, y] = view.toStage(point.x, point.y);
+  tip.style.left = `${Math.min(Math.max(x, 90), stage.clientWidth - 90)}px`;
+  tip.style.top = `${y < 70 ? y + 18 : y - 18}px`;
+  tip.classList.toggle("below", y < 70);
+}
+
+for (const name of ["brightness", "contrast"]) {
+  find(`[name=${name}]`).addEventListener("input", (event) => view.setTone({ [name]: Number(event.target.value) }));
+  find(`[name=${name}]`).addEventListener("dblclick", (event) => {
+    event.target.value = 1;
+    view.setTone({ [name]: 1 });
+  });
+}
+
+find(".scale").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const pixel_size_mm = Number(find(".scale input").value);
+  if (pixel_size_mm >= 0.01 && pixel_size_mm <= 2) setScale(pixel_size_mm, "given by the user");
+});
+find(".ruler-box").addEventListener("keydown", (event) => event.key === "Enter" && useRuler());
+find(".norms select").addEventListener("change", () => (writeHoldsFor(), measure()));
+
+find(".film-file").addEventListener("change", (event) => takeFiles(event.target));
+find(".points-file").addEventListener("change", (event) => takeFiles(event.target));
+
+function takeFiles(input) {
+  const [file] = input.files;
+  input.value = "";
+  if (file) (input.matches(".points-file") ? loadPoints : openFile)(file);
+}
+
+for (const name of ["dragenter", "dragover"]) {
+  element.addEventListener(name, (event) => {
+    event.preventDefault();
+    root.classList.add("dropping");
+  });
+}
+element.addEventListener("dragleave", (event) => {
+  if (!element.contains(event.relatedTarget)) root.classList.remove("dropping");
+});
+element.addEventListener("drop", (event) => {
+  event.preventDefault();
+  root.classList.remove("dropping");
+  const [file] = event.dataTransfer.files;
+  if (file) (film && file.name.toLowerCase().endsWith(".json") ? loadPoints : openFile)(file);
+});
+document.addEventListener("paste", (event) => {
+  const [file] = event.clipboardData?.files ?? [];
+  if (file && element.offsetParent) openFile(file);
+});
+window.addEventListener("pagehide", () => film && server.close_film({ key: film.key }));
+
+watch("language", async () => {
+  writeTexts();
+  if (!points.size) return;
+  measure();
+  const answer = await ask("tell_stage", question_of());
+  if (answer) showSections(answer);
+});
+
+function showExamples() {
+  find(".examples").hidden = !props.examples.length;
+  find(".example-list").replaceChildren(
+    ...props.examples.map(({ name, title, thumbnail }) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.example = name;
+      const picture = Object.assign(document.createElement("img"), { src: thumbnail, alt: "" });
+      const text = document.createElement("span");
+      text.dataset.say = title;
+      button.append(picture, text);
+      return button;
+    })
+  );
+}
+
+root.classList.add("no-names", "no-radii");
+showExamples();
+writeTexts();
