@@ -104,6 +104,7 @@ def score_necks(films: list[Film], necks: list[Neck | None]) -> dict | None:
     return {
         "films": len(rows),
         "count": int((~np.isnan(px)).sum()),
+        "unfound": int((np.isnan(found) & ~np.isnan(truth)).any(axis=2).sum()),
         "missed": int(sum(necks[index] is None or not necks[index].is_seen for index in rows)),
         "slipped": int((np.nanmedian(px[seen], axis=1) > SLIP * spacing[seen]).sum()),
         "mean_px": plain(mean_and_deviation(px)[0]),
@@ -136,7 +137,8 @@ def describe_necks(figures: dict) -> str:
         mm = "" if points["mean_mm"] is None else f", {points['mean_mm']:.2f} mm"
         lines.append(
             f"vertebrae: {points['films']} films, {points['count']} points, mean {points['mean_px']:.2f} px{mm}, "
-            f"median {points['median_px']:.2f} px; {points['slipped']} slipped, {points['missed']} missed"
+            f"median {points['median_px']:.2f} px; {points['slipped']} slipped, {points['missed']} missed, "
+            f"{points['unfound']} points not found"
         )
         if points["mean_mm"] is not None:
             shares = "/".join(f"{share:.1f}" for share in points["within_mm"].values())

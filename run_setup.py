@@ -1,17 +1,19 @@
-"""What a run of train.py starts from: its saved state, and its config as the flags may change it."""
+"""What a run of train.py starts from: its saved state, its films, those that choose its best epoch, and its config."""
 
 import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from checkpoint import load_checkpoint, newest_checkpoint
 from config import Config, UserError, config_from_json
 from files import remove_leftovers
-from films import Film, films_fingerprint
+from films import Film, films_fingerprint, has_split, scan_split, training_films
 from opinions import fingerprint
+from partition import split_folds
 from processes import Processes
-from run_films import held_out_fingerprint
 from schedule import has_horizon
 
 CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
@@ -32,6 +34,56 @@ def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
         path = newest_checkpoint(run)
         state = load_checkpoint(path) if path is not None else None
     return processes.share(state)
+
+
+def check_same_films(films: list[Film], processes: Processes) -> None:
+    """Refuses to train when this machine's training films are not those of the main process."""
+    if processes.share(films_fingerprint(films)) != films_fingerprint(films):
+        raise UserError("This machine's training films are not those of the first one; copy the same data set here.")
+
+
+def data_roots(options: argparse.Namespace) -> list[Path]:
+    """All data sets to train on."""
+    return [options.dataset, *options.also]
+
+
+def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list[Film], list[Film] | None]:
+    """The films to learn from, and those to judge by (None with --no-valid)."""
+    train_films, twins = [], []
+    for root in data_roots(options):
+        kept, left_out = training_films(root)
+        train_films, twins = train_films + kept, twins + left_out
+    if twins and say_so:
+        names = ", ".join(film.film_id for film in twins)
+        print(f"Left out of training, since the same picture is in valid or test: {names}.")
+    if options.no_valid:
+        return train_films, None
+    if options.folds:
+        if options.folds > len(train_films):
+            raise UserError(f"--folds {options.folds} is more than the {len(train_films)} films; use fewer.")
+        folds = split_folds(train_films, options.folds, seed=0)
+        return [film for fold in folds if fold is not folds[options.fold] for film in fold], folds[options.fold]
+    held_out = [film for root in data_roots(options) if has_split(root, "valid") for film in scan_split(root, "valid")]
+    if not held_out:
+        raise UserError(
+            f"{options.dataset} has no valid split; make one with `python split_dataset.py --dataset "
+            f"{options.dataset}`, "
+            "or use --folds 5 --fold 0, or --no-valid."
+        )
+    return train_films, held_out
+
+
+def check_held_out(config: Config, held_out: list[Film] | None) -> None:
+    """Refuses validation films without anything that the best epoch could be chosen by."""
+    if held_out is None:
+        return
+    expert_points = any((~np.isnan(film.truth_px()).any(axis=1) & ~film.by_reader).any() for film in held_out)
+    stages = any(film.stage is not None for film in held_out)
+    necks = config.finds_vertebrae and bool(held_out)
+    if not necks and not (config.finds_landmarks and expert_points) and not (config.names_stage and stages):
+        raise UserError(
+            f"The films to validate on have no labels of what {config.model} predicts; use others or --no-valid."
+        )
 
 
 def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], held_out: list[Film] | None) -> Config:
@@ -71,3 +123,8 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
+
+
+def held_out_fingerprint(held_out: list[Film] | None) -> str | None:
+    """Changes with the films that choose the best epoch; None where the last epoch is kept."""
+    return None if held_out is None else films_fingerprint(held_out)

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from backbone import transfer_backbone
+from cache import FilmCache
 from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
@@ -27,23 +28,23 @@ from config import (
     add_config_flags,
     config_from_flags,
 )  # fmt: skip
-from dataset import EpochPlan
+from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
+from neck import label_necks
+from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
-from run_films import (
+from run_setup import (
     check_held_out,
     check_same_films,
     choose_films,
-    describe_films,
+    data_roots,
     held_out_fingerprint,
-    make_sets,
-    neck_facts,
-    split_films,
+    open_run,
+    resumed_config,
 )
-from run_setup import open_run, resumed_config
 from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
@@ -139,9 +140,12 @@ def train(options: argparse.Namespace) -> int:
     if asked.model == "cvm":
         return run_stages(options, asked, run, processes, device)
     state = open_run(run, options.restart, processes)
-    films, held_out = choose_films(options, asked, say_so=processes.is_main)
+    films, held_out = choose_films(options, say_so=processes.is_main)
+    if asked.finds_vertebrae:
+        films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    config = describe_films(asked, films) if state is None else resumed_config(options, state, films, held_out)
+    describe = describe_necks if asked.finds_vertebrae else describe_data
+    config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
     films = films if options.opinions is None else with_opinions(films, options.opinions)
@@ -155,7 +159,7 @@ def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes:
         raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
     open_run(run, options.restart, processes)
     options.no_valid = True  # valid is for evaluate.py, once
-    films, _ = split_films(options, say_so=True)
+    films, _ = choose_films(options)
     train_stages(options, asked, films, device, say=print)
     return 0
 
@@ -242,6 +246,21 @@ def make_trainer(
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def make_sets(
+    options: argparse.Namespace, config: Config, films: list[Film], held_out: list[Film] | None, processes: Processes
+) -> tuple[FilmDataset | NeckDataset, FilmDataset | list[Film] | None]:
+    """What to learn from and what to be judged by, all films prepared."""
+    if config.finds_vertebrae:
+        return NeckDataset(films, config), held_out
+    cache = FilmCache(options.cache, options.dataset, config.cached_size)
+    if processes.is_first_here:
+        films_here = films + (held_out or [] if processes.is_main else [])  # the main process alone validates
+        cache.build(films_here, workers=os.cpu_count() or 1, quiet=not processes.is_main, begin=processes.place)
+    processes.wait()
+    valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
+    return FilmDataset(films, config, cache, training=True), valid_set
 
 
 def default_workers(device: torch.device) -> int:

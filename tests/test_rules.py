@@ -20,7 +20,7 @@ ROOMS = [
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_run",
-    "processes", "trainer", "run_films", "run_setup",
+    "processes", "trainer", "run_setup",
     "report", "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
 ]  # fmt: skip

@@ -223,7 +223,7 @@ def test_folds_share_all_films_and_overlap_in_none(blobs, tmp_path):
     held = []
     for fold in range(3):
         options = train.make_parser().parse_args(["--dataset", str(blobs), "--folds", "3", "--fold", str(fold)])
-        films, judged = train.choose_films(options, make_config("cephnet"))
+        films, judged = train.choose_films(options)
         assert {film.film_id for film in films}.isdisjoint(film.film_id for film in judged) and len(films) + len(
             judged
         ) == 8
