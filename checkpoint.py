@@ -19,6 +19,7 @@ from backbone import CephModel
 from config import Config, UserError, config_from_json, quoted
 from files import LARGEST_WEIGHTS, read_bytes, write_bytes
 from model import build_model
+from privacy import shareable_facts
 
 FORMAT = 2  # of checkpoints and weights; raised when older ones can no longer be read
 BEST_NAME = "best_model.pth"
@@ -100,12 +101,14 @@ def newest_checkpoint(run: Path) -> Path | None:
 def save_weights(path: Path, model: CephModel, config: Config, facts: dict, half: bool = False) -> None:
     """Writes weights to share: one safetensors file with the config and `facts` (plain types) in its metadata.
 
+    Of the facts, what may not leave this machine is left out (`privacy.shareable_facts`).
     With `half`, floating-point tensors are stored in 16 bits: half the size, and no figure moves by more than rounding.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if half:
         tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    texts = {"format": str(FORMAT), "config": json.dumps(config.to_json()), "facts": json.dumps(facts)}
+    shared = json.dumps(shareable_facts(facts))
+    texts = {"format": str(FORMAT), "config": json.dumps(config.to_json()), "facts": shared}
     write_bytes(path, to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)}))
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cache import FilmCache
+from cervical import file_hash
 from config import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, SPLITS, SYMBOLS, UserError
 from dataset import FilmDataset
 from files import write_csv, write_json
-from films import Film, scan_split
+from films import Film, films_fingerprint, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import bootstrap_interval, mean_and_deviation
@@ -101,11 +102,7 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)
-    figures = {
-        "model": predictor.config.model,
-        "weights": str(weights),
-        "dataset": options.dataset.resolve().name,
-        "split": options.split,
+    figures = say_what(options, films, predictor, weights) | {
         "loss": losses["total"],
         "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
     } | scores
@@ -125,6 +122,18 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     return 0
 
 
+def say_what(options: argparse.Namespace, films: list[Film], predictor, weights: Path) -> dict:
+    """What was judged on what; by the hashes, figures are known for those of a file of weights (`sharing.py`)."""
+    return {
+        "model": predictor.config.model,
+        "weights": str(weights),
+        "weights_sha256": file_hash(weights),
+        "dataset": options.dataset.resolve().name,
+        "split": options.split,
+        "films_fingerprint": films_fingerprint(films),
+    }
+
+
 def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, weights: Path) -> int:
     """As `evaluate`, for the models of the neck; --visualize-index draws the vertebrae it finds on one film."""
     films = with_vertebrae(films, labels_folder(options.dataset, options.split))
@@ -136,10 +145,9 @@ def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, we
     figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts)
     if figures["vertebrae"] is None and figures["cvm"] is None:
         raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
-    dataset = options.dataset.resolve().name
-    print(f"{config.model} on {dataset}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
+    names = say_what(options, films, predictor, weights)
+    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
     if options.json:
-        names = {"model": config.model, "weights": str(weights), "dataset": dataset, "split": options.split}
         write_json(options.json, names | {"films": len(films), "landmarks": None} | figures)
     return 0
 

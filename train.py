@@ -15,8 +15,10 @@ from pathlib import Path
 
 import torch
 
+import hub
 from backbone import transfer_backbone
 from cache import FilmCache
+from cervical import STAGE_NAME, VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
@@ -104,6 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
     )
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
+    run.add_argument("--push-to-hub", metavar="REPO", help="send the finished run's best weights there (see hub.py)")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
     return parser
@@ -136,9 +139,18 @@ def train(options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     processes, device = join_processes(pick_device(options.device))
     warn_of_idle_card(device)
+    if options.push_to_hub and processes.is_main:
+        hub.check_target(options.push_to_hub)  # rather now than after the training
     run = options.output / (options.run or asked.model)
-    if asked.model == "cvm":
-        return run_stages(options, asked, run, processes, device)
+    status = (train_cvm if asked.model == "cvm" else train_network)(options, asked, run, processes, device)
+    if options.push_to_hub and processes.is_main and status == 0:
+        together = [path for name in (STAGE_NAME, VERTEBRAE_NAME) if (path := run / name).exists()]
+        hub.push(options.push_to_hub, together or [run / BEST_NAME])
+    return status
+
+
+def train_network(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for one network; returns the exit status."""
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
     if asked.finds_vertebrae:
@@ -153,7 +165,7 @@ def train(options: argparse.Namespace) -> int:
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
 
 
-def run_stages(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
     """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
     if options.folds or processes.world > 1:
         raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
@@ -171,6 +183,11 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
+        )
+    if options.no_valid and options.push_to_hub:
+        raise UserError(
+            "--no-valid leaves no figures to judge these weights by; push them by hub.py, with --metrics, once "
+            "evaluate.py has judged them."
         )
     if options.no_valid and config.schedule == "plateau":
         raise UserError("--no-valid leaves the plateau schedule nothing to watch; add --schedule cosine.")
@@ -238,6 +255,7 @@ def make_trainer(
             "train_films": len(films),
             "dataset": options.dataset.resolve().name,
             "held_out": held_out_fingerprint(held_out),
+            "held_out_split": f"fold {options.fold} of {options.folds}" if options.folds else "valid",
             "opinions": fingerprint(options.opinions),
         }
         | neck_facts(config, films),

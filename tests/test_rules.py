@@ -16,12 +16,13 @@ ROOMS = [
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "words",
     "vertebrae_geometry", "stage_input",
-    "backbone", "unet", "stage_net", "model", "losses", "metrics", "checkpoint", "calibration",
+    "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_run",
     "processes", "trainer", "run_setup",
-    "report", "visualize", "wigglegram", "report_page", "exports",
+    "report", "sharing", "card", "hub",
+    "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
     "intake", "lightbox", "reader", "panels", "previews", "desk", "editor",
 ]  # fmt: skip
@@ -82,7 +83,11 @@ def test_files_are_short_and_say_what_they_are(name):
     assert ast.get_docstring(ast.parse(text))
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "dataset"])
+def test_only_commands_talk_to_the_hub():
+    assert not {name for name in ROOMS if name != "hub" and "hub" in imports(MODULES[name])}
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "dataset", "hub"])
 def test_help_needs_nothing(name):
     run = subprocess.run(
         [sys.executable, str(MODULES[name]), "--help"], capture_output=True, text=True, cwd=ROOT, check=False
