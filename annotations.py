@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from config import LANDMARK_COUNT, LANDMARK_INDEX, LANDMARKS, STAGE_COUNT, STAGES, UserError
-from files import quoted, read_csv, read_json, write_csv, write_json
+from config import LANDMARK_COUNT, LANDMARK_INDEX, LANDMARKS, STAGE_COUNT, STAGES, UserError, quoted
+from files import read_csv, read_json, write_csv, write_json
 
 MACHINE_FILE = "cephalogram_machine_mappings.csv"
 LARGEST_PIXEL_SIZE_MM = 10.0

@@ -27,6 +27,11 @@ class Calibration:
     films: int  # how many films it was learnt from
     symbols: tuple[str, ...] = SYMBOLS  # of the columns
 
+    def __post_init__(self):
+        numbers = (self.offset_net, self.films, *self.factors.values())
+        if not all(isinstance(number, (int, float)) and np.isfinite(number) and number >= 0 for number in numbers):
+            raise ValueError("a calibration of something else than lengths")
+
     def radii_net(self, spread_net: np.ndarray) -> np.ndarray:
         """(..., K) spreads to 95 % radii, NaN where there is no factor."""
         factors = np.array([self.factors.get(symbol, np.nan) for symbol in self.symbols])
@@ -74,12 +79,15 @@ def fit_offset(
     return Calibration(offset_net, factors, len(errors_net), symbols)
 
 
-def cross_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(N, 29) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
+def cross_coverage(
+    errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray, symbols: tuple[str, ...] = SYMBOLS
+) -> np.ndarray:
+    """(N, K) whether each error lies within the radius learnt from the other folds: 1, 0 or NaN. `folds` is (N,)."""
     covered = np.full(errors_net.shape, np.nan)
     for fold in np.unique(folds):
         held_out = folds == fold
-        radii_net = fit_calibration(errors_net[~held_out], spreads_net[~held_out]).radii_net(spreads_net[held_out])
+        calibration = fit_calibration(errors_net[~held_out], spreads_net[~held_out], symbols)
+        radii_net = calibration.radii_net(spreads_net[held_out])
         covered[held_out] = within(errors_net[held_out], radii_net)
     return covered
 
@@ -107,3 +115,17 @@ def quarter_ratio(errors: np.ndarray, radii: np.ndarray) -> float:
     quarter = max(len(order) // 4, 1)
     ranked = errors[known][order]
     return float(ranked[-quarter:].mean() / ranked[:quarter].mean())
+
+
+def reliability(errors: np.ndarray, radii: np.ndarray, bins: int = 5) -> list[dict[str, float]]:
+    """Points sorted by their radius into bins of equal count: `radius` and `error`, the means in the unit given, and
+    `held`, the share 0-1 within their radius. Honest radii hold 0.95 in every bin and rise with the error.
+    """
+    known = ~np.isnan(errors) & ~np.isnan(radii)
+    order = np.argsort(radii[known], kind="stable")
+    parts = zip(np.array_split(errors[known][order], bins), np.array_split(radii[known][order], bins), strict=True)
+    return [
+        {"radius": float(radius.mean()), "error": float(error.mean()), "held": float((error <= radius).mean())}
+        for error, radius in parts
+        if len(error)
+    ]

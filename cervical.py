@@ -15,15 +15,19 @@ import torch
 from checkpoint import load_model
 from config import UserError
 from files import read_bytes
+from neck import POINT_INDEX
+from stage_namer import StageNamer
 from stretch import estimate_stretch
 from vertebra_finder import Neck, VertebraFinder
 from vertebrae_geometry import Geometry, measure_vertebrae
 
 VERTEBRAE_NAME, STAGE_NAME = "vertebrae.safetensors", "cvm.safetensors"
-# A square picture that the vertebrae fill by more than this share of its height is a crop that may have been squeezed.
-CROP_SHARE = 0.3
+# A square picture of whose height C2's lower border and C3 fill more than this share is a crop, perhaps a squeezed one.
+CROP_SHARE = 0.12
+LARGEST_STRETCH = 2.2
 NO_NECK = "The cervical vertebrae C2 to C4 are not to be seen on this film, so no CVM stage is named."
-CUT_NECK = "C2 to C4 do not lie wholly on this film, so no CVM stage is named."
+CUT_NECK = "C2 and C3 do not lie wholly on this film, so no CVM stage is named."
+NO_C4 = "C4 does not lie wholly on this film; the CVM stage is named from C2 and C3, and the rules cannot name one."
 CROP_ALONE = "This is a crop of the neck, not a whole cephalogram; only the cervical vertebrae were read."
 STRETCHED = "The crop seems to have been squeezed to a square; its heights were read {:.2f} times as long."
 
@@ -68,7 +72,7 @@ def likely_stages(probabilities: np.ndarray, enough: float = 0.6) -> tuple[int, 
 class CervicalReader:
     """The models of the neck on a device."""
 
-    def __init__(self, finder: VertebraFinder, namer=None):
+    def __init__(self, finder: VertebraFinder, namer: StageNamer | None = None):
         self.finder, self.namer = finder, namer
 
     @property
@@ -88,18 +92,32 @@ class CervicalReader:
         neck = self.finder.find(picture, landmarks_px)
         if neck is None or not neck.is_seen:
             return None, [NO_NECK]
-        is_crop = landmarks_px is None and np.ptp(neck.points_px[:, 1]) > CROP_SHARE * picture.shape[0]
-        is_square = picture.shape[0] == picture.shape[1]
-        stretch = estimate_stretch(picture) if is_crop and is_square else 1.0
+        is_crop = landmarks_px is None and fills_picture(picture, neck)
+        stretch = crop_stretch(picture, neck) if is_crop else 1.0
         geometry = measure_vertebrae(neck.points_px, neck.radius95_px, stretch=stretch)
         warnings = [CROP_ALONE] if is_crop else []
         warnings += [STRETCHED.format(stretch)] if stretch != 1.0 else []
-        on_film = ((neck.points_px >= -0.5) & (neck.points_px <= np.array(picture.shape[::-1]) - 0.5)).all()
-        if not on_film:
+        known_px = neck.points_px[~np.isnan(neck.points_px).any(axis=1)]
+        warnings += [NO_C4] if len(known_px) < len(neck.points_px) else []
+        if not ((known_px >= -0.5) & (known_px <= np.array(picture.shape[::-1]) - 0.5)).all():
             return Cervical(neck, stretch, geometry, None, None), [*warnings, CUT_NECK]
-        probabilities = None if self.namer is None else self.namer.probabilities(picture, neck, stretch)
+        probabilities = None if self.namer is None else self.namer.probabilities(picture, neck.points_px, stretch)
         stage = None if probabilities is None else int(probabilities.argmax()) + 1
         return Cervical(neck, stretch, geometry, stage, probabilities), warnings
+
+
+def fills_picture(picture: np.ndarray, neck: Neck) -> bool:
+    """Whether a picture shows the neck and little else."""
+    return bool(np.ptp(neck.points_px[: POINT_INDEX["C4up"], 1]) > CROP_SHARE * picture.shape[0])
+
+
+def crop_stretch(picture: np.ndarray, neck: Neck) -> float:
+    """By what heights must be multiplied to have the scale of widths: 1 but for a square crop of the neck, which may
+    have been squeezed.
+    """
+    if picture.shape[0] != picture.shape[1] or not fills_picture(picture, neck):
+        return 1.0
+    return float(np.clip(estimate_stretch(picture), 1 / LARGEST_STRETCH, LARGEST_STRETCH))
 
 
 def load_finder(path: Path, device: torch.device) -> VertebraFinder:
@@ -121,7 +139,18 @@ def make_reader(path: Path, device: torch.device) -> CervicalReader:
     Raises:
         UserError: a file is missing, damaged, of another model, or is not the one that is needed.
     """
-    return CervicalReader(load_finder(path, device))
+    model, config, facts = load_model(path)
+    if config.finds_vertebrae:
+        return CervicalReader(VertebraFinder(model, config, device, facts))
+    needed = facts.get("needs", {}).get("vertebrae")
+    beside = Path(path).with_name(VERTEBRAE_NAME)
+    if not beside.exists():
+        raise UserError(f"{path} needs the vertebrae weights it was taught with; put them beside it as {beside.name}.")
+    if file_hash(beside) != needed:
+        raise UserError(
+            f"{path} was taught with other vertebrae weights than {beside}; put those beside it that came with it."
+        )
+    return CervicalReader(load_finder(beside, device), StageNamer(model, config, device, facts))
 
 
 def file_hash(path: Path) -> str:

@@ -1,10 +1,13 @@
 """Checkpoints that resume exactly, and weights to share. Everything is read with `weights_only`: no code runs on
-loading.
+loading. A flipped bit anywhere is noticed by checksums, which neither torch nor safetensors looks at by itself.
 """
 
+import hashlib
 import io
 import json
+import pickle
 import re
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
 from backbone import CephModel
-from config import Config, UserError, config_from_json
-from files import read_bytes, write_bytes
+from config import Config, UserError, config_from_json, quoted
+from files import LARGEST_WEIGHTS, read_bytes, write_bytes
 from model import build_model
+from privacy import shareable_facts
 
 FORMAT = 2  # of checkpoints and weights; raised when older ones can no longer be read
 BEST_NAME = "best_model.pth"
@@ -36,15 +40,33 @@ def load_checkpoint(path: Path) -> dict:
     Raises:
         UserError: it is missing, damaged, no checkpoint of this project, or holds code instead of data.
     """
-    data = read_bytes(path)
+    data = read_bytes(path, LARGEST_WEIGHTS)
     try:
+        check_archive(data)
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(f"{path} holds something else than numbers and plain values; it is not loaded.") from None
     except Exception as error:  # noqa: BLE001 (on damaged bytes torch raises whatever its unpickler stumbles over)
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = quoted(str(error))
         raise UserError(f"{path} is damaged or no checkpoint ({reason}); delete it or restore it.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT or "config" not in content:
         raise UserError(f"{path} is no checkpoint of this version of the project; train again or update.")
     return content
+
+
+def check_archive(data: bytes) -> None:
+    """Checks the archive that `torch.save` makes: every part is whole, and none is packed, so none can grow.
+
+    Raises:
+        ValueError: it is not such an archive.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+        if packed or sum(part.file_size for part in parts) > len(data):
+            raise ValueError("its parts are packed")
+        if archive.testzip() is not None:
+            raise ValueError("one of its parts is broken")
 
 
 def epoch_path(run: Path, epoch: int) -> Path:
@@ -79,13 +101,25 @@ def newest_checkpoint(run: Path) -> Path | None:
 def save_weights(path: Path, model: CephModel, config: Config, facts: dict, half: bool = False) -> None:
     """Writes weights to share: one safetensors file with the config and `facts` (plain types) in its metadata.
 
+    Of the facts, what may not leave this machine is left out (`privacy.shareable_facts`).
     With `half`, floating-point tensors are stored in 16 bits: half the size, and no figure moves by more than rounding.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if half:
         tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    metadata = {"format": str(FORMAT), "config": json.dumps(config.to_json()), "facts": json.dumps(facts)}
-    write_bytes(path, to_safetensors(tensors, metadata))
+    shared = json.dumps(shareable_facts(facts))
+    texts = {"format": str(FORMAT), "config": json.dumps(config.to_json()), "facts": shared}
+    write_bytes(path, to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)}))
+
+
+def content_digest(tensors: dict[str, torch.Tensor], texts: dict[str, str]) -> str:
+    """SHA-256 of all that a file of weights says."""
+    digest = hashlib.sha256(repr((texts["config"], texts["facts"])).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_weights(path: Path) -> tuple[Config, dict[str, torch.Tensor], dict]:
@@ -95,30 +129,42 @@ def load_weights(path: Path) -> tuple[Config, dict[str, torch.Tensor], dict]:
         UserError: it is missing, damaged or not of this project.
     """
     if Path(path).suffix == ".safetensors":
-        return load_safetensors(Path(path))
-    content = load_checkpoint(path)
-    state = content.get("ema") or content["model"]
-    return config_from_json(content["config"]), state, content.get("facts", {})
+        content, state, facts = load_safetensors(Path(path))
+    else:
+        checkpoint = load_checkpoint(path)
+        content, facts = checkpoint["config"], checkpoint.get("facts", {})
+        state = checkpoint.get("ema") or checkpoint.get("model")
+    sound = isinstance(state, dict) and all(isinstance(name, str) and is_array(state[name]) for name in state)
+    if not sound or not isinstance(facts, dict):
+        raise UserError(f"{path} holds no weights; restore it or train again.")
+    try:
+        return config_from_json(content), state, facts
+    except UserError as error:
+        raise UserError(f"{path} cannot be used. {error}") from None
 
 
-def load_safetensors(path: Path) -> tuple[Config, dict[str, torch.Tensor], dict]:
-    """`load_weights` of a safetensors file."""
-    read_bytes(path)  # for its message when the file is missing
+def is_array(value: object) -> bool:
+    """Whether a value is a plain tensor in memory."""
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def load_safetensors(path: Path) -> tuple[object, dict[str, torch.Tensor], object]:
+    """Config as JSON, state dict and facts of a safetensors file."""
+    read_bytes(path, LARGEST_WEIGHTS)  # for its message when the file is missing
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
+            texts = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        config = config_from_json(json.loads(metadata["config"]))
-        facts = json.loads(metadata["facts"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        if texts.get("format", str(FORMAT)) != str(FORMAT):
+            raise UserError(f"{path} has weights of another version of the project; update it or train again.")
+        if texts.get("digest", "") not in ("", content_digest(state, texts)):  # older files have none
+            raise ValueError("it was changed after it had been written")
+        content, facts = json.loads(texts["config"]), json.loads(texts["facts"])
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise UserError(
-            f"{path} is damaged or not weights of this project ({error}); restore it or train again."
+            f"{path} is damaged or not weights of this project ({quoted(str(error))}); restore it or train again."
         ) from None
-    return (
-        config,
-        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()},
-        facts,
-    )
+    return content, {name: t.float() if t.is_floating_point() else t for name, t in state.items()}, facts
 
 
 def load_model(path: Path) -> tuple[CephModel, Config, dict]:
@@ -128,10 +174,29 @@ def load_model(path: Path) -> tuple[CephModel, Config, dict]:
         UserError: the file is missing, damaged, or its tensors are not those of its config.
     """
     config, state, facts = load_weights(path)
-    model = build_model(replace(config, pretrained=False))  # the file fills every tensor, so nothing is downloaded
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit its own config ({reason}); restore it or train again.") from None
+    settings = replace(config, pretrained=False)  # the file fills every tensor, so nothing is downloaded
+    misfit = find_misfit(settings, state)
+    if misfit:
+        raise UserError(f"{path} does not fit its own config ({misfit}); restore it or train again.")
+    model = build_model(settings)
+    model.load_state_dict(state, strict=True)
     return model.eval(), config, facts
+
+
+def find_misfit(config: Config, state: dict[str, torch.Tensor]) -> str:
+    """What of a state dict does not fit the model of its config; empty where all does. The model is only sketched:
+    settings of a foreign file might ask for more than the memory holds.
+    """
+    try:
+        with torch.device("meta"):
+            expected = build_model(config).state_dict()
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        return f"no such model can be built, {quoted(str(error))}"
+    if set(expected) != set(state):
+        return f"tensors that only one of them has, such as {quoted(min(set(expected) ^ set(state)))}"
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape or tensor.is_floating_point() != expected[name].is_floating_point():
+            return f"{quoted(name)} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
+        if not torch.isfinite(tensor).all():
+            return f"{quoted(name)} holds values that are no numbers"
+    return ""

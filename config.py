@@ -7,6 +7,7 @@ and the number of workers are arguments of a run, not settings of a model, and a
 import argparse
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 
 # (symbol, title, Aariz's landmark id), in Aariz's own order. Khalid et al., Scientific Data 12:1336 (2025).
@@ -137,9 +138,19 @@ RECIPES = {
             "batch_size": 8, "epochs": 50, "augmentation": "neck", "weight_decay": 0.02,
         },
     ),
+    "cvm": Recipe(
+        ("stage",),
+        "stage from an aligned crop of the neck and the vertebrae's measures; needs vertebrae weights",
+        {
+            "image_size": (128, 112), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
+            "batch_size": 32, "epochs": 40, "learning_rate": 3e-3, "weight_decay": 0.05, "ema_decay": 0.98,
+            "augmentation": "crop",
+        },
+    ),
 }  # fmt: skip
-# Facts of the training data, not flags.
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape")
+NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape")  # of the training data, no flags
+LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
+TEXT_LISTS = ("landmarks", "taught_by")
 
 
 @dataclass(frozen=True)
@@ -150,22 +161,22 @@ class Config:
 
     model: str = setting("landmarks", "which model to build", tuple(RECIPES))
     image_size: tuple[int, int] = setting(
-        (640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32
+        (640, 512), "network input, HEIGHTxWIDTH or one number for a square, px", low=32, high=LARGEST_SIDE
     )
     head_frame: bool = setting(
         False, "find the head on a small picture first; `landmarks` then sees it upright, at one size, facing one way"
     )
     view_size: tuple[int, int] = setting(
-        (1024, 1024), "to what films are reduced before the head is cut out, px", low=32
+        (1024, 1024), "to what films are reduced before the head is cut out, px", low=32, high=LARGEST_SIDE
     )
     pretrained: bool = setting(True, "start ResNet backbones from ImageNet weights (downloaded once by torchvision)")
     widths: tuple[int, ...] = setting(
-        (24, 48, 96, 128, 160, 160), "channels of `landmarks` at strides 2, 4, 8 ...", low=16
+        (24, 48, 96, 128, 160, 160), "channels of `landmarks` at strides 2, 4, 8 ...", low=16, high=2048
     )
-    blocks: int = setting(2, "residual blocks per stage of `landmarks` on its way down", low=1)
-    decoder_blocks: int = setting(1, "and on its way up", low=1)
+    blocks: int = setting(2, "residual blocks per stage of `landmarks` on its way down", low=1, high=50)
+    decoder_blocks: int = setting(1, "and on its way up", low=1, high=50)
     dropout: float = setting(0.0, "dropout before the last layer, 0-1", low=0, high=0.95)
-    heatmap_sigma: float = setting(1.5, "standard deviation of target heatmaps, cells", low=0.3)
+    heatmap_sigma: float = setting(1.5, "standard deviation of target heatmaps, cells", low=0.3, high=1000)
     decode_radius: int = setting(3, "soft-argmax window around the peak, cells on each side", low=0)
     annotator_mix: float = setting(
         0.25, "train on a random point between the annotators, this far off each, 0-0.5 (0: the mean)", low=0, high=0.5
@@ -174,13 +185,16 @@ class Config:
         0.5, "where --opinions are given: share of them in the points to learn, on average, 0-1", low=0, high=1
     )
     augmentation: str = setting(
-        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck")
+        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck", "crop")
     )
 
-    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral"))
+    loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral", "corn", "soft"))
     focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
-    patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16)
+    members: int = setting(10, "networks of the ensemble of cvm, a multiple of --parts", low=1)
+    parts: int = setting(5, "parts of its cross-validation; each network has not seen one of them", low=2)
+    balance: float = setting(0.5, "how often cvm sees rare stages: 0 as they occur, 1 all alike", low=0, high=1)
+    patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16, high=LARGEST_SIDE)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
     bag_top: float = setting(
         0.0, "share of the picture's height that cvm_mil skips from the top (0.4 for whole films)", low=0, high=0.9
@@ -263,15 +277,51 @@ class Config:
 
 
 def check_setting(each: dataclasses.Field, value: object) -> None:
-    """Refuses a value outside its field's choices or range."""
+    """Refuses a value of another type than its field's, or outside its choices or range."""
     low, high, choices = (each.metadata[key] for key in ("low", "high", "choices"))
     flag = "--" + each.name.replace("_", "-")
+    if not has_type_of(each.default, value, each.name):
+        raise UserError(f"{flag} is {quoted(value)}; it must look like {show_value(each.default) or 'a list'}.")
     if choices and value not in choices:
-        raise UserError(f"{flag} is {value!r}; choose one of {', '.join(choices)}.")
+        raise UserError(f"{flag} is {quoted(value)}; choose one of {', '.join(choices)}.")
     for number in value if isinstance(value, tuple) else (value,):
         if (low is not None and not number >= low) or (high is not None and not number <= high):
             limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
             raise UserError(f"{flag} is {number}; it must be {limits}.")
+
+
+def check_facts(config: Config) -> None:
+    """Refuses facts of training data that contradict each other; only a foreign or damaged file holds such."""
+    known = set(config.landmarks) <= set(SYMBOLS) and len(set(config.landmarks)) == len(config.landmarks)
+    taught = len(config.taught_by) == len(config.landmarks) and set(config.taught_by) <= {"expert", "reader"}
+    stages = len(config.stage_counts) in (0, STAGE_COUNT) and all(count >= 0 for count in config.stage_counts)
+    shape = len(config.head_shape) in (0, 2 * len(config.landmarks))
+    facts = {"landmarks": known, "taught_by": taught, "stage_counts": stages, "head_shape": shape}
+    for name, is_sound in facts.items():
+        if not is_sound:
+            raise UserError(f"The setting {name} of these weights contradicts the others; restore them or train again.")
+
+
+def has_type_of(default: object, value: object, name: str) -> bool:
+    """Whether a setting's value, perhaps from a foreign file, has the type of its default."""
+    if isinstance(default, tuple):
+        kinds = str if name in TEXT_LISTS else (int, float) if name.endswith("_shape") else int
+        counts = range(2, 3) if name.endswith("_size") else range(1, 11) if name == "widths" else range(1000)
+        return isinstance(value, tuple) and len(value) in counts and all(is_plain(each, kinds) for each in value)
+    return is_plain(value, (int, float) if isinstance(default, float) else type(default))
+
+
+def is_plain(value: object, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a value is of these types; true and false are no numbers here, nor is NaN."""
+    if isinstance(value, bool):
+        return kinds is bool
+    return isinstance(value, kinds) and not (isinstance(value, float) and math.isnan(value))
+
+
+def quoted(value: object) -> str:
+    """What a user or a foreign file says, for an error message: on one line, printable and short."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def make_config(model: str, **settings) -> Config:
@@ -289,15 +339,19 @@ def config_from_json(content: dict) -> Config:
     """The config that `to_json` wrote.
 
     Raises:
-        UserError: a setting is unknown (weights of a newer version) or out of range.
+        UserError: a setting is unknown (weights of a newer version), of another type or out of range.
     """
+    if not isinstance(content, dict):
+        raise UserError("These weights have no settings; restore them or train again.")
     known = {each.name for each in dataclasses.fields(Config)}
     unknown = sorted(set(content) - known)
     if unknown:
         raise UserError(
-            f"These weights have settings unknown to this version ({', '.join(unknown)}); update the project."
+            f"These weights have settings unknown to this version ({quoted(unknown)}); update the project."
         )
-    return Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+    config = Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+    check_facts(config)
+    return config
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:

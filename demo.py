@@ -16,12 +16,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio i
 import gradio as gr
 
 from batch import batch_table, delete, read_batch, read_pixel_size, read_upload
-from config import UserError
+from config import DEFAULT_OUTPUT, UserError
 from desk import Desk
 from editor import Editor, Header, read_web
 from reader import Reader
 from words import LANGUAGES, say
 
+BUNDLED = Path(__file__).parent / "weights" / "landmarks.safetensors"
 TITLE = "Cephalometric reading"
 TABS = ("One film", "Many films", "About")
 FILM_TYPES = [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"]
@@ -38,6 +39,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A page in the browser that finds landmarks and measures films.")
     add = parser.add_argument
     add("--weights", type=Path, action="append", metavar="FILE", help="weights to use (default: the bundled ones)")
+    add("--repo-id", metavar="REPO", help="weights from this repository of the Hugging Face Hub, or from this folder")
+    add("--revision", help="a commit, tag or branch of --repo-id (default: the newest commit)")
+    add("--push", metavar="REPO", help="send the weights to this repository, where they are better, and end")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to serve at; 0.0.0.0 lets others in (default: %(default)s)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860)")
@@ -51,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         check_options(options)
+        if options.push:
+            push_weights(options)
+            return 0
         reader = Reader(lambda: find_weights(options), options.device)
         desk = Desk(reader, options.max_upload)
         demo = build_page(desk, options.language)
@@ -67,18 +74,56 @@ def check_options(options: argparse.Namespace) -> None:
     """Refuses what cannot be served, before anything is loaded."""
     if not 0 < options.max_upload <= 1000:
         raise UserError(f"--max-upload is {options.max_upload:g}; give megabytes, for example 30.")
+    if options.weights and options.repo_id:
+        raise UserError("--weights and --repo-id both name weights; leave one out.")
+    if options.revision and not options.repo_id:
+        raise UserError("--revision belongs to --repo-id, which is missing; name the repository.")
     for path in options.weights or []:
         if not path.is_file():
             raise UserError(f"{path} does not exist; check --weights.")
 
 
 def find_weights(options: argparse.Namespace) -> list[Path]:
-    """The files of weights to read with."""
+    """The files of weights to read with: those named, those of a repository, or the bundled ones.
+
+    Raises:
+        UserError: there are none.
+    """
     if options.weights:
         return options.weights
+    if options.repo_id:
+        return pull_weights(options.repo_id, options.revision)
     from inference import default_weights
 
-    return [default_weights(Path("checkpoints"))]
+    return [BUNDLED if BUNDLED.exists() else default_weights(Path(DEFAULT_OUTPUT))]
+
+
+def pull_weights(repo_id: str, revision: str | None) -> list[Path]:
+    """A repository's weights; the bundled ones, with a note, while the Hub cannot be reached.
+
+    Raises:
+        UserError: the repository has none, or the Hub cannot be reached and none are bundled.
+    """
+    import hub
+
+    try:
+        pulled = hub.pull_all(repo_id, revision)
+    except hub.HubUnreachable as error:
+        if not BUNDLED.exists():
+            raise
+        print(f"demo.py: {error} The bundled weights serve.", file=sys.stderr)
+        return [BUNDLED]
+    hub.show_pulled(pulled)
+    # Landmark weights bring those of the neck that lie beside them.
+    first = pulled.get(BUNDLED.name)
+    return [first.path] if first else [each.path for each in pulled.values()]
+
+
+def push_weights(options: argparse.Namespace) -> None:
+    """Sends weights to a repository, where they are better than those there."""
+    import hub
+
+    hub.push(options.push, options.weights)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from cache import FilmCache
+from cervical import file_hash
 from config import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, SPLITS, SYMBOLS, UserError
 from dataset import FilmDataset
 from files import write_csv, write_json
-from films import Film, scan_split
+from films import Film, films_fingerprint, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import bootstrap_interval, mean_and_deviation
+from neck import labels_folder, with_vertebrae
+from neck_scoring import describe_necks, read_necks, score_cervical
 from report import compare_annotators, describe_annotators, describe_figures, published_row
 from scoring import LandmarkErrors, measure_errors, score_films
-from visualize import contact_sheet, draw_film
+from visualize import contact_sheet, draw_film, draw_vertebrae
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         weights = options.weights or default_weights(options.output)
         print(f"Weights: {weights}")
         predictor = load_predictor(weights, pick_device(options.device))
+        if predictor.config.reads_necks:
+            return evaluate_necks(options, films, predictor, weights)
         check_truth(options, films, predictor)
         if options.visualize_index is not None:
             return visualize(options, films, predictor)
@@ -97,11 +102,7 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)
-    figures = {
-        "model": predictor.config.model,
-        "weights": str(weights),
-        "dataset": options.dataset.resolve().name,
-        "split": options.split,
+    figures = say_what(options, films, predictor, weights) | {
         "loss": losses["total"],
         "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
     } | scores
@@ -118,6 +119,48 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
         write_json(options.json, figures)
     if options.csv:
         write_errors(options.csv, films, predictions, options.truth)
+    return 0
+
+
+def say_what(options: argparse.Namespace, films: list[Film], predictor, weights: Path) -> dict:
+    """What was judged on what; by the hashes, figures are known for those of a file of weights (`sharing.py`)."""
+    return {
+        "model": predictor.config.model,
+        "weights": str(weights),
+        "weights_sha256": file_hash(weights),
+        "dataset": options.dataset.resolve().name,
+        "split": options.split,
+        "films_fingerprint": films_fingerprint(films),
+    }
+
+
+def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, weights: Path) -> int:
+    """As `evaluate`, for the models of the neck; --visualize-index draws the vertebrae it finds on one film."""
+    films = with_vertebrae(films, labels_folder(options.dataset, options.split))
+    config = predictor.config
+    if options.visualize_index is not None:
+        if not 0 <= options.visualize_index < len(films):
+            raise UserError(f"--visualize-index is {options.visualize_index}, but there are {len(films)} films from 0.")
+        return visualize_neck(options, films[options.visualize_index], predictor)
+    figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts)
+    if figures["vertebrae"] is None and figures["cvm"] is None:
+        raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
+    names = say_what(options, films, predictor, weights)
+    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
+    if options.json:
+        write_json(options.json, names | {"films": len(films), "landmarks": None} | figures)
+    return 0
+
+
+def visualize_neck(options: argparse.Namespace, film: Film, predictor) -> int:
+    """Draws the vertebrae of one film, and says what was read of it."""
+    picture = read_film(film.image_path)
+    cervical = predictor.predict(picture).cervical
+    if cervical is None:
+        raise UserError(f"No neck is to be seen on {film.image_path}.")
+    path = options.pictures / f"neck_{film.film_id}.png"
+    write_png(path, draw_vertebrae(picture, cervical.points_px))
+    print(f"{cervical.geometry.reason}; stage {cervical.stage} named, {film.stage or 'none'} labelled\n{path}")
     return 0
 
 

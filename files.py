@@ -8,14 +8,18 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from config import UserError
+from config import UserError, quoted
 
 # No file of a data set is larger; one that is would only fill the memory.
 LARGEST_FILM_FILE = 512_000_000  # bytes
-LARGEST_JSON = 16_000_000  # a hundred landmarks take 20 kB
+LARGEST_JSON = 256_000_000  # LabelMe puts the film itself into its file
+MOST_JSON_VALUES = 2_000_000  # each takes a hundred bytes once it is read
 LARGEST_CSV = 128_000_000  # a million films
+LARGEST_WEIGHTS = 4_000_000_000  # with what an optimiser keeps
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # a temporary name of `write_bytes`
 
 
@@ -27,13 +31,24 @@ def write_bytes(path: Path, data: bytes, lasting: bool = False) -> None:
     Raises:
         UserError: the place cannot be written to, or the disk is full.
     """
+    with writing(path, lasting) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: Path, lasting: bool = False) -> Iterator[BinaryIO]:
+    """An open file that becomes `path` when the block ends, and vanishes when it fails; for what is too large to hold.
+
+    Raises:
+        UserError: as `write_bytes`.
+    """
     path = Path(path)
     # Not the process id: machines that share a disk may share that as well.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             if lasting:
                 file.flush()
                 os.fsync(file.fileno())
@@ -54,8 +69,8 @@ def remove_leftovers(folder: Path, idle_seconds: float = 0.0) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for UTF-8 text."""
-    write_bytes(path, text.encode("utf-8"))
+    """`write_bytes` for UTF-8 text; what is none, such as a file's name in other bytes, becomes a question mark."""
+    write_bytes(path, text.encode("utf-8", "replace"))
 
 
 def write_json(path: Path, content: object) -> None:
@@ -88,20 +103,17 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
         raise UserError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from None
 
 
-def quoted(value: object) -> str:
-    """What a foreign file says, for an error message: on one line, printable and short."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def read_json(path: Path, largest: int = LARGEST_JSON) -> object:
-    """Parses a JSON file.
+def read_json(path: Path, most_values: int = MOST_JSON_VALUES) -> object:
+    """Parses a JSON file of at most so many numbers, texts and lists.
 
     Raises:
         UserError: it is missing, unreadable, too large or no JSON.
     """
+    data = read_bytes(path, LARGEST_JSON)
+    if sum(data.count(sign) for sign in b",[{") > most_values:
+        raise UserError(f"{path} holds more values than any annotation has; restore it from its source.")
     try:
-        return json.loads(read_bytes(path, largest).decode("utf-8-sig"), object_pairs_hook=object_of_pairs)
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=object_of_pairs)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UserError(f"{path} is not valid JSON ({reason}); restore it from its source.") from None

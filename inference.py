@@ -14,7 +14,7 @@ from backbone import CephModel
 from calibration import Calibration
 from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, file_hash, make_reader
 from checkpoint import load_model
-from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError
+from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
@@ -338,7 +338,10 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalP
     name = f"{weights.name} sha256:{file_hash(weights)[:16]}"
     if config.reads_necks:
         return CervicalPredictor(make_reader(weights, device), config, name)
-    predictor = Predictor(model, config, device, facts, name)
+    try:
+        predictor = Predictor(model, config, device, facts, name)
+    except (TypeError, ValueError, AttributeError) as error:  # facts of a foreign file
+        raise UserError(f"{weights} has facts that cannot be used ({quoted(str(error))}); restore it.") from None
     beside = weights.with_name(VERTEBRAE_NAME)
     if weights.suffix == beside.suffix and config.finds_landmarks and beside.exists():
         stage_weights = weights.with_name(STAGE_NAME)

@@ -186,6 +186,21 @@ WARNINGS = {
     "The film is a negative; it was read as a positive.": "명암이 반전된 사진이어서 되돌려 판독했습니다.",
     "The head is turned by {} degrees; it was read upright.": "머리가 {}도 기울어져 있어 바로 세워 판독했습니다.",
     "{} would lie outside the film and is left out.": "{} 점은 사진 밖에 놓이게 되어 제외했습니다.",
+    "The cervical vertebrae C2 to C4 are not to be seen on this film, so no CVM stage is named.": (
+        "이 사진에서 제2-4경추가 보이지 않아 CVM 단계를 판정하지 않았습니다."
+    ),
+    "C2 and C3 do not lie wholly on this film, so no CVM stage is named.": (
+        "제2, 제3경추가 사진 안에 온전히 들어 있지 않아 CVM 단계를 판정하지 않았습니다."
+    ),
+    "C4 does not lie wholly on this film; the CVM stage is named from C2 and C3, and the rules cannot name one.": (
+        "제4경추가 사진 안에 온전히 들어 있지 않아 제2, 제3경추로 CVM 단계를 판정했고, 형태 규칙은 적용하지 못했습니다."
+    ),
+    "This is a crop of the neck, not a whole cephalogram; only the cervical vertebrae were read.": (
+        "측면두부방사선사진 전체가 아니라 경부만 잘라낸 사진이므로 경추만 판독했습니다."
+    ),
+    "The crop seems to have been squeezed to a square; its heights were read {} times as long.": (
+        "정사각형으로 눌린 사진으로 보여 높이를 {}배로 늘려 판독했습니다."
+    ),
     "S-N measures {} mm at this pixel size, outside {} mm: check the pixel size before trusting any length.": (
         "이 픽셀 크기로는 S-N이 {} mm로 {} mm 범위를 벗어납니다. 길이를 믿기 전에 픽셀 크기를 확인하십시오."
     ),
@@ -246,7 +261,19 @@ LINES = {
 STAGES = {
     "CVM stage": "경추골 성숙도(CVM) 단계",
     "stage {}": "{}단계",
-    "stage {} or {}": "{}단계 또는 {}단계",
+    "stage {} or {}": "{} 또는 {}단계",
+    "By the shape of the vertebrae": "경추 형태에 따른 판정",
+}
+
+# The reason for a stage, such as "C2 and C3 concave, C4 flat, C3 and C4 trapezoid: CS3", word by word.
+NECK = {
+    " and ": "·",
+    " concave": " 오목",
+    " flat": " 편평",
+    " trapezoid": " 사다리꼴",
+    " rectangular horizontal": " 가로 직사각형",
+    " rectangular vertical": " 세로 직사각형",
+    " square": " 정사각형",
 }
 
 REPORT = {

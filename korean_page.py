@@ -199,15 +199,4 @@ PROBLEMS = {
     "This page cannot save that; reload it.": "저장할 수 없는 항목입니다. 페이지를 새로 고치십시오.",
 }
 
-# The reason for a CVM stage is made of these words; Korean keeps their order.
-NECK_WORDS = {
-    " and ": "·",
-    "concave": "오목",
-    "flat": "편평",
-    "trapezoid": "사다리꼴",
-    "rectangular horizontal": "가로 직사각형",
-    "rectangular vertical": "세로 직사각형",
-    "square": "정사각형",
-}
-
 TABLES = (PAGE, PROBLEMS)

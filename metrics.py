@@ -72,6 +72,19 @@ def stage_figures(predicted: np.ndarray, truth: np.ndarray, probabilities: np.nd
     }
 
 
+def stage_intervals(predicted: np.ndarray, truth: np.ndarray) -> dict:
+    """Bootstrap intervals of the headline figures, films drawn with replacement."""
+    pairs = np.stack([predicted, truth], axis=1)
+    nothing = np.full((len(pairs), STAGE_COUNT), 1 / STAGE_COUNT)
+    names = ("accuracy", "macro_f1", "qwk", "within_one")
+    return {
+        name: list(
+            bootstrap_interval(pairs, lambda drawn, name=name: stage_figures(*drawn.T, nothing)[name], draws=500)
+        )
+        for name in names
+    }
+
+
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> float:
     """Expected calibration error of the likeliest stage, 0-1 (Guo et al., ICML 2017); (N, 6), (N,) stages 1-6."""
     confidence = probabilities.max(axis=1)

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from backbone import Backbone, CephModel
 from config import STAGE_COUNT, VERTEBRAL_POINTS, Config
+from stage_net import StageNet
 from thumbnails import KINDS
 from unet import Locator, PyramidDecoder, UNet
 
@@ -279,6 +280,7 @@ MODELS = {
     "unet": UNetHeatmapModel,
     "landmarks": LandmarkNet,
     "vertebrae": VertebraeNet,
+    "cvm": StageNet,
     "cvm_resnet18": StageResNet,
     "cvm_resnet50": StageResNet,
     "cvm_unet": StageUNet,

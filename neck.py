@@ -4,6 +4,7 @@ Around the points there is room for a vertebra more on each side: a network that
 where C5 begins does not take one vertebra for the next.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from config import VERTEBRAL_POINTS
 from films import Film, find_folder
 from geometry import Letterbox
-from head import HeadFrame, fit_head, is_plausible, mean_shape
+from head import HeadFrame, fit_head, is_plausible, mean_shape, shape_size
 from labelme import BOX_MARGINS, VertebralLabels, read_labelme
 
 NECK_HEIGHT = 0.46  # of the mean shape, share of the frame's height
@@ -20,6 +21,7 @@ NECK_MIDDLE = (0.56, 0.60)  # where it lies: the spines are behind it, the odont
 LABELS_FOLDER = "Vertebrae"
 POINT_INDEX = {name: index for index, name in enumerate(VERTEBRAL_POINTS)}
 FEWEST_POINTS = 5  # that make a neck
+LARGEST_TRUE_MISFIT = 0.12  # of labelled necks to the mean one
 
 
 def mean_neck(shapes_px: np.ndarray, target_size: tuple[int, int]) -> np.ndarray:
@@ -53,6 +55,36 @@ def frame_neck(
     if not is_plausible(matrix, film_size, target_size):
         return None
     return HeadFrame(Letterbox(film_size, film_size), matrix, target_size, doubt=misfit)
+
+
+def neck_misfit(points: np.ndarray, shape: np.ndarray) -> float:
+    """How badly points (13, 2) fit the mean neck (13, 2), however they lie, turn and are stretched: the mean distance
+    that the best affine map leaves, as a share of the shape's size.
+    """
+    known = ~np.isnan(points).any(axis=1)
+    fitted = fit_affine(points[known], shape[known])(points[known])
+    return float(np.hypot(*(fitted - shape[known]).T).mean()) / shape_size(shape)
+
+
+def fit_affine(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The affine map that brings `source` (N, 2) nearest to `target` (N, 2), as a function of points (..., 2)."""
+    matrix = np.linalg.lstsq(np.column_stack([source, np.ones(len(source))]), target, rcond=None)[0]  # (3, 2)
+    return lambda points: points @ matrix[:2] + matrix[2]
+
+
+def lacks_c4(points_px: np.ndarray, shape: np.ndarray, film_size: tuple[int, int]) -> bool:
+    """Whether the points given for C4 are none, because C4 leaves the film: where C2 and C3 say that it should be
+    is beyond the border, and with it the points make no neck.
+
+    Args:
+        points_px: (13, 2) film pixels; a network must put each point somewhere on the film.
+        shape: (13, 2) the mean neck.
+        film_size: width and height, px.
+    """
+    upper = np.arange(len(points_px)) < POINT_INDEX["C4up"]
+    expected_px = fit_affine(shape[upper], points_px[upper])(shape[~upper])
+    beyond = (expected_px < -0.5) | (expected_px > np.array(film_size) - 0.5)
+    return bool(beyond.any() and neck_misfit(points_px, shape) > LARGEST_TRUE_MISFIT)
 
 
 # --- labels of a data set ---------------------------------------------------------------------------------------------

@@ -189,3 +189,10 @@ def describe_necks(config: Config, films: list[Film]) -> Config:
 def flipped_right(points_px: np.ndarray) -> np.ndarray:
     """Points (13, 2) as if the face looked to the right."""
     return points_px if faces_right(points_px) else points_px * [-1.0, 1.0]
+
+
+def neck_facts(config: Config, films: list[Film]) -> dict:
+    """For a model of vertebrae, which films taught it by a person's labels: others may ask it about the rest."""
+    if not config.finds_vertebrae:
+        return {}
+    return {"labelled": sorted(film.film_id for film in films if not film.vertebrae.pseudo)}

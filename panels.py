@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from analysis import GROUPS
 from config import STAGE_COUNT
-from korean_page import NECK_WORDS
 from norms import DEFAULT_CHOICE
 from wigglegram import UNITS, place, wigglegram
 from words import say
@@ -230,15 +229,8 @@ def neck_panel(cervical, crop: str, language: str) -> str:
         rule = say(f"By the published rules: stage {cervical.geometry.rule}.", language)
         parts.append(f"<p>{escape(rule)}</p>")
     if cervical.geometry.reason:
-        parts.append(f'<p class="reason">{escape(say_reason(cervical.geometry.reason, language))}</p>')
+        parts.append(f'<p class="reason">{escape(say(cervical.geometry.reason, language))}</p>')
     return "".join(parts)
-
-
-def say_reason(reason: str, language: str) -> str:
-    """The reason for a stage in a language, word by word."""
-    for english, korean in NECK_WORDS.items() if language == "ko" else ():
-        reason = reason.replace(english, korean)
-    return reason
 
 
 def stage_bar(stage: int, probability: float, chosen: bool, language: str) -> str:

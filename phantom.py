@@ -77,6 +77,9 @@ def write_dataset(output: Path, counts: dict[str, int], seed: int) -> None:
     Raises:
         UserError: `output` is something else than a former phantom.
     """
+    output = output.absolute()
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; name a folder.")
     if output.exists() and any(output.iterdir()) and not (output / MARK).exists():
         raise UserError(f"{output} exists and is no phantom data set; name another folder.")
     building = output.with_name(f".{output.name}.tmp")

@@ -1,18 +1,21 @@
 """Cuts the neck out of every film: `python preprocess_roi.py [--dataset Aariz] [--output Aariz_ROI] [--from truth]`.
 
-The region lies below porion and behind gonion, with margins in units of the distance from sella to nasion. They are
+The region lies below porion and behind gonion, with margins in units of the distance from sella to nasion; or it is
+the box of a LabelMe file (`--from labels`) or around the vertebrae that a model finds (`--from vertebrae`). They are
 a data set of their own; each keeps its film's name and labels, and `transforms.json` holds the way back to the film.
 """
 
 import argparse
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
+from cervical import VERTEBRAE_NAME
 from config import (
     ANNOTATORS,
     DEFAULT_DATASET,
@@ -26,9 +29,12 @@ from config import (
 from files import write_json
 from films import Film, has_split, scan_split
 from images import read_film, write_png
-from inference import Predictor, default_weights, load_predictor, pick_device
+from inference import CervicalPredictor, Predictor, default_weights, load_predictor, pick_device
+from labelme import box_of_points
+from neck import labels_folder, with_vertebrae
 
 TRANSFORMS = "transforms.json"
+BoxFinder = Callable[[Film, np.ndarray, float], tuple[int, int, int, int]]
 # Edges of the region in units of S-N. On 25 ISBI 2015 training films the 13 points on C2-C4 reach from 0.58 behind to
 # 0.03 before gonion and from 0.72 to 1.57 below porion; about 0.14 is added on each side. All 13 then lie inside on the
 # 25 test films too (0.60, 0.07, 0.70, 1.68), by true and by predicted landmarks, and on all 50 turned by 10 degrees.
@@ -37,6 +43,7 @@ BEFORE_GONION = 0.16
 TOP_BELOW_PORION = 0.58
 BOTTOM_BELOW_PORION = 1.74
 NEEDED = ("S", "N", "Po", "Go")
+SOURCES = ("predictions", "truth", "labels", "vertebrae")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -46,12 +53,18 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="in Aariz's layout (default: %(default)s)")
     add("--output", type=Path, default=Path(DEFAULT_ROI_DATASET), help="new data set (default: %(default)s)")
     add(
-        "--from", "--source", dest="source", choices=("predictions", "truth"), default="predictions",
-        help="whose landmarks say where the neck is (default: %(default)s)",
+        "--from", "--source", dest="source", choices=SOURCES, default="predictions",
+        help="what says where the neck is: landmarks that are predicted or true, LabelMe labels, or the vertebrae that "
+        "a model finds (default: %(default)s)",
     )  # fmt: skip
-    add("--weights", type=Path, metavar="FILE", help="landmark weights (default: the newest best)")
+    add("--weights", type=Path, metavar="FILE", help="landmark or vertebrae weights (default: the newest best)")
     add("--runs", type=Path, default=Path(DEFAULT_OUTPUT), help="where runs lie (default: %(default)s)")
-    add("--margin", type=float, default=0.0, help="widen each side by this much of S-N (default: %(default)s)")
+    add(
+        "--margin",
+        type=float,
+        default=0.0,
+        help="widen each side by this much of S-N, or of the box's height (default: %(default)s)",
+    )
     add("--restart", action="store_true", help="replace an output that this command made before")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
     return parser
@@ -62,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         if not -0.1 <= options.margin <= 1.0:
-            raise UserError(f"--margin is {options.margin}; it must be from -0.1 to 1 of the distance S-N.")
+            raise UserError(f"--margin is {options.margin}; it must be from -0.1 to 1.")
         check_output(options.output, options.restart, options.dataset)
         return cut_dataset(options)
     except UserError as error:
@@ -91,19 +104,15 @@ def cut_dataset(options: argparse.Namespace) -> int:
     if not films:
         raise UserError(f"{options.dataset} has no films; see README.md for how a data set must look.")
     check_ids(films)
-    predictor = None
-    if options.source == "predictions":
-        weights = options.weights or default_weights(options.runs)
-        predictor = load_predictor(weights, pick_device(options.device))
-        print(f"Weights: {weights}")
-        if not set(NEEDED) <= set(predictor.config.landmarks) or not predictor.config.finds_landmarks:
-            raise UserError(f"{weights} does not find {', '.join(NEEDED)}; name landmark weights with --weights.")
+    find_box = choose_source(options)
+    if options.source == "labels":
+        films = [film for split in splits for film in label_split(films, options.dataset, split)]
     building = options.output.with_name(f".{options.output.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     transforms, machines, skipped = {}, {}, []
     for film in tqdm(films, desc="Cutting", unit="film"):
         try:
-            transforms[film.film_id] = cut_film(film, predictor, options.margin, building)
+            transforms[film.film_id] = cut_film(film, find_box, options.margin, building)
             machines[film.film_id] = MachineRecord(film.machine, film.pixel_size_mm, "png", film.split.capitalize())
         except UserError as error:
             skipped.append(str(error))
@@ -131,16 +140,83 @@ def check_ids(films: list[Film]) -> None:
         splits[film.film_id] = film.split
 
 
-def cut_film(film: Film, predictor: Predictor | None, margin: float, root: Path) -> dict:
+def choose_source(options: argparse.Namespace) -> BoxFinder:
+    """What tells the region of a film: a function of film, picture and margin.
+
+    Raises:
+        UserError: the weights are missing or find something else.
+    """
+    if options.source == "truth":
+        return lambda film, picture, margin: roi_box_px(film.truth_px(), picture.shape[::-1], margin)
+    if options.source == "labels":
+        return lambda film, picture, margin: labelled_box_px(film, picture.shape[::-1], margin)
+    bundled = Path(__file__).parent / "weights" / VERTEBRAE_NAME
+    is_neck = options.source == "vertebrae"
+    weights = options.weights or (bundled if is_neck else default_weights(options.runs))
+    predictor = load_predictor(weights, pick_device(options.device))
+    print(f"Weights: {weights}")
+    if is_neck and predictor.cervical is None:
+        raise UserError(f"{weights} finds no vertebrae; name vertebrae weights with --weights.")
+    if is_neck:
+        return lambda film, picture, margin: found_box_px(predictor, picture, margin)
+    if not set(NEEDED) <= set(predictor.config.landmarks) or not predictor.config.finds_landmarks:
+        raise UserError(f"{weights} does not find {', '.join(NEEDED)}; name landmark weights with --weights.")
+    return lambda film, picture, margin: roi_box_px(
+        predictor.predict_known(picture).landmarks_px, picture.shape[::-1], margin
+    )
+
+
+def label_split(films: list[Film], root: Path, split: str) -> list[Film]:
+    """The films of one split with their vertebral labels."""
+    return with_vertebrae([film for film in films if film.split == split], labels_folder(root, split))
+
+
+def labelled_box_px(film: Film, film_size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    """The box that a LabelMe file draws, or that around its points.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    labels = film.vertebrae
+    if labels.box_px is None and not labels.known.any():
+        raise ValueError("it has no LabelMe file with a box or points")
+    box_px = labels.box_px if labels.box_px is not None else box_of_points(labels.points_px)
+    return widened_box_px(box_px, film_size, margin)
+
+
+def found_box_px(predictor: CervicalPredictor | Predictor, picture: np.ndarray, margin: float) -> tuple:
+    """The box around the vertebrae that a model finds.
+
+    Raises:
+        ValueError: it finds none.
+    """
+    cervical = predictor.predict(picture).cervical
+    if cervical is None:
+        raise ValueError("no neck is to be seen on it")
+    return widened_box_px(cervical.neck.box_px, picture.shape[::-1], margin)
+
+
+def widened_box_px(box_px: np.ndarray, film_size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    """A box as left, top, right, bottom in whole pixels, the last two exclusive, each side widened by a share of its
+    height and cut at the film's border.
+    """
+    widen = margin * (box_px[3] - box_px[1])
+    low = np.maximum(np.floor(box_px[:2] - widen), 0).astype(int)
+    high = np.minimum(np.ceil(box_px[2:] + widen) + 1, film_size).astype(int)
+    if (high - low).min() < 2:
+        raise ValueError("its cervical region lies outside the film")
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def cut_film(film: Film, find_box: BoxFinder, margin: float, root: Path) -> dict:
     """Writes one film's crop and labels; returns its entry of transforms.json.
 
     Raises:
         UserError: the film cannot be read, or its region cannot be told or lies outside it.
     """
     picture = read_film(film.image_path)
-    landmarks_px = film.truth_px() if predictor is None else predictor.predict_known(picture).landmarks_px
     try:
-        left, top, right, bottom = roi_box_px(landmarks_px, (picture.shape[1], picture.shape[0]), margin)
+        left, top, right, bottom = find_box(film, picture, margin)
     except ValueError as error:
         raise UserError(f"Film {film.film_id} ({film.split}) is left out: {error}.") from None
     split_folder = root / film.split

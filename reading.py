@@ -183,6 +183,7 @@ def describe_neck(cervical: Cervical) -> dict:
         for name, (x, y), sureness, radius in zip(
             VERTEBRAL_POINTS, neck.points_px, neck.confidence, neck.radius95_px, strict=True
         )
+        if not np.isnan(x)
     }  # fmt: skip
     left, top, width, height = (round(value, 1) for value in cervical.roi)
     return {

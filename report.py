@@ -16,7 +16,8 @@ def describe_figures(figures: dict) -> str:
     parts = []
     if figures["landmarks"] is not None:
         headline = describe_headline(figures["landmarks"], figures.get("films_without_pixel_size", 0))
-        parts += [headline, describe_landmarks(figures), describe_machines(figures["landmarks"])]
+        parts += [headline, *describe_reliability(figures["landmarks"]["coverage95"])]
+        parts += [describe_landmarks(figures), describe_machines(figures["landmarks"])]
     if figures["cvm"] is not None:
         parts.append(describe_stages(figures["cvm"]))
     return "\n\n".join(parts)
@@ -50,6 +51,17 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
     if readers is not None:
         lines.append(f"Points placed by readers ({readers['count']}): {describe_errors(readers)}")
     return "\n".join(lines)
+
+
+def describe_reliability(radii: dict) -> list[str]:
+    """Whether small radii mean small errors: a row for each fifth of the experts' points; nothing without radii."""
+    if not radii["reliability_mm"]:
+        return []
+    lines = [f"{'points by their radius':26}{'mean radius mm':>15}{'mean error mm':>15}{'held %':>9}"]
+    for number, row in enumerate(radii["reliability_mm"], start=1):
+        title = f"{number}. of {len(radii['reliability_mm'])} equal parts"
+        lines.append(f"{title:26}{row['radius']:>15.2f}{row['error']:>15.2f}{100 * row['held']:>9.1f}")
+    return ["\n".join(lines)]
 
 
 def describe_errors(part: dict) -> str:

@@ -89,7 +89,7 @@ def upper_half(reading: Reading, film: np.ndarray, table: dict[str, dict], langu
     """The film traced, and beside it what is to be known first."""
     facts = [
         facts_block("At a glance", glance(table, language), language),
-        facts_block("CVM stage", stage_words(reading, language), language),
+        facts_block("CVM stage", stage_words(reading, film, language), language),
         facts_block("Scale", scale_words(reading, language), language),
         facts_block("Warnings", caution_words(reading, language), language),
     ]
@@ -193,17 +193,43 @@ def glance(table: dict[str, dict], language: str) -> str:
     return f'<table class="glance">{rows}</table>' if rows else ""
 
 
-def stage_words(reading: Reading, language: str) -> str:
-    """The CVM stage with the probability of each."""
+def stage_words(reading: Reading, film: np.ndarray, language: str) -> str:
+    """The CVM stage with the probability of each, the reason in words, and the neck with its points."""
     stage = describe_stage(reading)
     if stage is None:
         return ""
-    bars = "".join(
-        f'<div>{100 * share:.0f}<i style="height:{7 * share:.2f}mm"></i>{index}</div>'
-        for index, share in enumerate(stage["probabilities"], 1)
+    shown = " or ".join(str(each) for each in stage["stages"])
+    parts = [f"<b>{say(f'stage {shown}', language)}</b>"] if shown else []
+    if stage["probabilities"]:
+        bars = "".join(
+            f'<div>{100 * share:.0f}<i style="height:{7 * share:.2f}mm"></i>{index}</div>'
+            for index, share in enumerate(stage["probabilities"], 1)
+        )
+        parts.append(f'<div class="bars">{bars}</div>')
+    words = [f'<div class="named">{"".join(parts)}</div>'] if parts else []
+    if stage.get("reason"):
+        words.append(f"<p>{say('By the shape of the vertebrae', language)}: {say(stage['reason'], language)}</p>")
+    neck = f'<div class="neck">{draw_neck_svg(stage, film)}</div>' if stage["roi"] else ""
+    return f'<div class="stage"><div>{"".join(words)}</div>{neck}</div>'
+
+
+def draw_neck_svg(stage: dict, film: np.ndarray) -> str:
+    """The region of the cervical vertebrae with its points, of `describe_stage`."""
+    left, top, width, height = (round(stage["roi"][side]) for side in ("left", "top", "width", "height"))
+    left, top = max(left, 0), max(top, 0)
+    crop = film[top : top + height, left : left + width]
+    if crop.size == 0:
+        return ""
+    height, width = crop.shape
+    dots = "".join(
+        f'<circle cx="{point["x"]:.1f}" cy="{point["y"]:.1f}" r="{0.018 * height:.1f}" style="fill:{EXPERT_COLOUR}"/>'
+        for point in stage["points"].values()
     )
-    shown = say(f"stage {stage['stage']}", language)
-    return f'<div class="stage"><b>{shown}</b><div class="bars">{bars}</div></div>'
+    frame = f'x="{left - 0.5}" y="{top - 0.5}" width="{width}" height="{height}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left - 0.5} {top - 0.5} {width} {height}" role="img" '
+        f'aria-label="C2-C4"><image {frame} href="data:image/jpeg;base64,{jpeg_base64(crop)}"/>{dots}</svg>'
+    )
 
 
 def scale_words(reading: Reading, language: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration import coverage, quarter_ratio, within
+from calibration import coverage, quarter_ratio, reliability, within
 from config import SYMBOLS, Config
 from films import Film
 from inference import Prediction
@@ -69,17 +69,21 @@ def score_landmarks(films: list[Film], predictions: list[Prediction], config: Co
         "per_landmark": per_landmark(errors, config),
         "per_machine": per_machine(films, errors),
         "readers": readers,
-        "coverage95": score_radii(errors, predictions),
+        "coverage95": score_radii(films, errors, predictions),
     }
 
 
-def score_radii(errors: LandmarkErrors, predictions: list[Prediction]) -> dict:
+def score_radii(films: list[Film], errors: LandmarkErrors, predictions: list[Prediction]) -> dict:
     """How often the true point lies within its 95 % radius, and how well radii rank errors; None without radii."""
     radii_px = np.array([prediction.radius95_px for prediction in predictions])
     covered = coverage(within(errors.px, radii_px))
     experts_px = errors.of_experts(errors.px)
     ranks = not np.isnan(experts_px + radii_px).all()
-    return covered | {"quarter_ratio": quarter_ratio(experts_px, radii_px) if ranks else None}
+    sizes_mm = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
+    return covered | {
+        "quarter_ratio": quarter_ratio(experts_px, radii_px) if ranks else None,
+        "reliability_mm": reliability(errors.of_experts(errors.mm), radii_px * sizes_mm),
+    }
 
 
 def summarise(errors: LandmarkErrors, select) -> dict:

@@ -189,7 +189,7 @@ def read_manifest(root: Path) -> dict:
     path = root / SPLIT_MANIFEST
     if not path.exists():
         raise UserError(f"{path} does not exist, so there is no split of this command to undo.")
-    manifest = read_json(path, largest=1_000_000_000)  # it names every file of a large data set's films
+    manifest = read_json(path, most_values=100_000_000)  # it names every file of a large data set's films
     try:
         names = [PurePosixPath(move[end]) for move in manifest["moves"] for end in ("from", "to")]
         sound = not any(name.is_absolute() or ".." in name.parts for name in names)

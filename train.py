@@ -15,8 +15,10 @@ from pathlib import Path
 
 import torch
 
+import hub
 from backbone import transfer_backbone
 from cache import FilmCache
+from cervical import STAGE_NAME, VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_weights
 from config import (
     DEFAULT_CACHE,
@@ -28,12 +30,12 @@ from config import (
     add_config_flags,
     config_from_flags,
 )  # fmt: skip
-from dataset import FilmDataset, describe_data
+from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
 from neck import label_necks
-from neck_dataset import NeckDataset, describe_necks
+from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
 from run_setup import (
@@ -45,6 +47,7 @@ from run_setup import (
     open_run,
     resumed_config,
 )
+from stage_run import train_stages
 from trainer import Interrupted, Trainer, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
@@ -73,6 +76,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--pseudo", type=Path, action="append", default=[], metavar="DIR",
         help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
     )  # fmt: skip
+    run.add_argument(
+        "--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with"
+    )
+    run.add_argument(
+        "--unseen", type=Path, action="append", default=[], metavar="FILE",
+        help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
+    )  # fmt: skip
     run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
     run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
     run.add_argument(
@@ -96,6 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
     )
     run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
+    run.add_argument("--push-to-hub", metavar="REPO", help="send the finished run's best weights there (see hub.py)")
     run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
     return parser
@@ -128,7 +139,18 @@ def train(options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     processes, device = join_processes(pick_device(options.device))
     warn_of_idle_card(device)
+    if options.push_to_hub and processes.is_main:
+        hub.check_target(options.push_to_hub)  # rather now than after the training
     run = options.output / (options.run or asked.model)
+    status = (train_cvm if asked.model == "cvm" else train_network)(options, asked, run, processes, device)
+    if options.push_to_hub and processes.is_main and status == 0:
+        together = [path for name in (STAGE_NAME, VERTEBRAE_NAME) if (path := run / name).exists()]
+        hub.push(options.push_to_hub, together or [run / BEST_NAME])
+    return status
+
+
+def train_network(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for one network; returns the exit status."""
     state = open_run(run, options.restart, processes)
     films, held_out = choose_films(options, say_so=processes.is_main)
     if asked.finds_vertebrae:
@@ -137,9 +159,21 @@ def train(options: argparse.Namespace) -> int:
     describe = describe_necks if asked.finds_vertebrae else describe_data
     config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
+    EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
     films = films if options.opinions is None else with_opinions(films, options.opinions)
     trainer = make_trainer(options, config, films, held_out, run, device, processes, state)
     return run_trainer(trainer, say=print if processes.is_main else lambda *line: None)
+
+
+def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
+    """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
+    if options.folds or processes.world > 1:
+        raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
+    open_run(run, options.restart, processes)
+    options.no_valid = True  # valid is for evaluate.py, once
+    films, _ = choose_films(options)
+    train_stages(options, asked, films, device, say=print)
+    return 0
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
@@ -149,6 +183,11 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
+        )
+    if options.no_valid and options.push_to_hub:
+        raise UserError(
+            "--no-valid leaves no figures to judge these weights by; push them by hub.py, with --metrics, once "
+            "evaluate.py has judged them."
         )
     if options.no_valid and config.schedule == "plateau":
         raise UserError("--no-valid leaves the plateau schedule nothing to watch; add --schedule cosine.")
@@ -188,7 +227,9 @@ def make_trainer(
 ) -> Trainer:
     """Builds model, data and optimiser, and restores the run if there is one."""
     torch.manual_seed(config.seed)
-    model = build_model(config if state is None else replace(config, pretrained=False))
+    # Weights that a file or a saved run brings are not downloaded first.
+    is_filled = state is not None or options.init_from is not None
+    model = build_model(replace(config, pretrained=False) if is_filled else config)
     has_weights = config.pretrained and model.backbone is not None
     if options.init_from is not None and state is None:
         count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
@@ -214,8 +255,10 @@ def make_trainer(
             "train_films": len(films),
             "dataset": options.dataset.resolve().name,
             "held_out": held_out_fingerprint(held_out),
+            "held_out_split": f"fold {options.fold} of {options.folds}" if options.folds else "valid",
             "opinions": fingerprint(options.opinions),
-        },
+        }
+        | neck_facts(config, films),
         log_path=new_log_path(options.logs, config.model),
     )
     if state is not None:

@@ -17,13 +17,13 @@ from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, join_matrices
 from labelme import box_of_points
 from model import to_network_input
-from neck import frame_neck
+from neck import POINT_INDEX, frame_neck, lacks_c4, neck_misfit
 from thumbnails import KINDS, SIDE, shrink_view, view_of_thumbnail
 
 VIEW_SIDE = 448
 POINT_COUNT = len(VERTEBRAL_POINTS)
-# A neck is doubted beyond these: misfit to the mean neck as a share of its size, confidence of the points, and the
-# probability that there is none.
+# A neck is doubted beyond these: misfit to the mean neck (labelled ones reach 0.12, points at random 0.6), confidence
+# of the points, and the probability that there is none.
 LARGEST_MISFIT = 0.16
 SMALLEST_CONFIDENCE = 0.25
 LARGEST_STRANGENESS = 0.5
@@ -40,7 +40,7 @@ CROP_LOW, CROP_HIGH = np.array([0.51, 0.35]), np.array([0.81, 0.88])
 class Neck:
     """The vertebral points of one picture, in its own pixels."""
 
-    points_px: np.ndarray  # (13, 2)
+    points_px: np.ndarray  # (13, 2); those of C4 are NaN where it leaves the picture
     confidence: np.ndarray  # (13,) 0-1, the share of each heatmap's mass at its peak
     spread_px: np.ndarray  # (13,) expected distance of that mass from the point, and of the looks from each other
     radius95_px: np.ndarray  # (13,) holds the true point for 95 % of films; NaN without a calibration
@@ -82,6 +82,8 @@ class VertebraFinder:
             neck = self.look_again(picture, self.look(picture, frame))
             if best is None or neck.doubt < best.doubt:
                 best = neck
+        if best is not None and lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
+            best = self.without_c4(best)
         if best is not None and landmarks_px is None:  # only the locator has seen pictures that are none of a neck
             best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
         return best
@@ -165,9 +167,15 @@ class VertebraFinder:
         sureness = confidence[0].cpu().double().numpy()
         return self.make_neck(frame.to_px(points_net), sureness, frame.length_to_px(spread_net), frame)
 
+    def without_c4(self, neck: Neck) -> Neck:
+        """The neck with the points of C4, which is not on the film, unknown."""
+        points_px = neck.points_px.copy()
+        points_px[POINT_INDEX["C4up"] :] = np.nan
+        return self.make_neck(points_px, neck.confidence, neck.spread_px, neck.frame)
+
     def make_neck(self, points_px, confidence, spread_px, frame: HeadFrame) -> Neck:
         """Decoded numbers (13, ...) in the picture's pixels to a `Neck`, with the doubt that they leave."""
-        _, misfit = fit_head(points_px, self.shape, confidence)
+        misfit = neck_misfit(points_px, self.shape)
         doubt = max(misfit / LARGEST_MISFIT, SMALLEST_CONFIDENCE / max(float(confidence.mean()), 1e-6))
         radius95_px = np.full(POINT_COUNT, np.nan)
         if self.calibration is not None:

@@ -9,6 +9,7 @@ import korean
 import korean_page
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
+NECK_REASON = re.compile(r"C2.*: CS[1-6]")
 TABLES = (*korean.TABLES, *korean_page.TABLES)
 WORDS = {english: translation for table in TABLES for english, translation in table.items()}
 
@@ -23,6 +24,10 @@ def say(english: str, language: str = "en") -> str:
         return english
     if english in WORDS:
         return WORDS[english]
+    if NECK_REASON.fullmatch(english):
+        for word, translation in korean.NECK.items():
+            english = english.replace(word, translation)
+        return english
     for form, translation in sentence_forms():
         match = form.fullmatch(english)
         if match:

@@ -1,9 +1,15 @@
-"""What the benchmarks share: on what they ran, and how they start this project's commands."""
+"""What the benchmarks share: on what they ran, films to run on, and measures taken side by side."""
 
+import contextlib
 import os
 import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 ROOT = Path(__file__).parents[1]
@@ -12,11 +18,9 @@ ROOT = Path(__file__).parents[1]
 def hardware() -> str:
     """The machine in a line, with what else it was doing: figures of a busy machine are not final."""
     model = platform.processor() or platform.machine()
-    try:
+    with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
     card = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     load = f", load before {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return f"{os.cpu_count()} cores of {model}{card}; PyTorch {torch.__version__}{load}."
@@ -25,3 +29,43 @@ def hardware() -> str:
 def command_environment() -> dict[str, str]:
     """The environment of a command of the project, without progress bars."""
     return os.environ | {"TQDM_DISABLE": "1", "PYTHONPATH": str(ROOT)}
+
+
+def call(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    """Runs one of the project's commands and keeps what it says."""
+    command = [sys.executable, *map(str, arguments)]
+    settings = {"cwd": ROOT, "env": command_environment(), "capture_output": True, "text": True}
+    return subprocess.run(command, check=False, **(settings | options))
+
+
+def make_phantoms(folder: Path, films: int, valid: int = 0, seed: int = 11) -> Path:
+    """A phantom data set of so many films to train on and to validate."""
+    counts = ("--films", str(films + valid), "--valid", str(valid), "--test", "0", "--seed", str(seed))
+    made = call("phantom.py", folder, *counts)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def side_by_side(
+    ways: dict[str, Callable[[], object]], rounds: int, device: torch.device | None = None
+) -> dict[str, float]:
+    """The median seconds of each way, taken in turns so that whatever else the machine does hits all alike."""
+    for way in ways.values():
+        way()  # what is only done once
+    times = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            if device is not None and device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def memory_mb(pid: int | str = "self", field: str = "VmRSS") -> float:
+    """Memory of a process, or with `VmHWM` the most it ever had; NaN where the system does not say."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1000
+    return float("nan")

@@ -1,7 +1,9 @@
 """Data sets that the tests make: blob films in a moment, phantoms where anatomy matters."""
 
 import io
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,18 @@ import phantom
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
 from config import ANNOTATORS, LANDMARK_COUNT
 from images import write_png
+
+# Read by the Hub's client on import: no test may meet the real Hub, or the login and cache of whoever runs it.
+HUB_HOME = tempfile.TemporaryDirectory(prefix="tests-hub-")
+os.environ |= {
+    "HF_HOME": HUB_HOME.name,
+    "HF_ENDPOINT": "http://127.0.0.1:9",
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+}
+for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+    os.environ.pop(name, None)
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)

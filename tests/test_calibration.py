@@ -16,6 +16,7 @@ from calibration import (
     cross_coverage,
     fit_calibration,
     quarter_ratio,
+    reliability,
     within,
 )
 
@@ -53,6 +54,18 @@ def test_cross_validated_coverage_does_not_see_its_own_fold():
     errors[folds == 0] *= 10  # radii of the others cannot hold these
     covered = cross_coverage(errors, spreads, folds)
     assert np.nanmean(covered[folds == 0]) < 0.3 and np.nanmean(covered[folds == 1]) > 0.97
+
+
+def test_reliability_sorts_by_radius_and_counts_what_is_held():
+    errors, spreads = draw(150, 4)
+    radii = fit_calibration(errors, spreads).radii_net(spreads)
+    errors[0, 0] = np.nan
+    rows = reliability(errors, radii)
+    assert len(rows) == 5 and all(0.9 < row["held"] <= 1.0 for row in rows)
+    assert sorted(row["radius"] for row in rows) == [row["radius"] for row in rows]
+    assert rows[-1]["error"] > rows[0]["error"]
+    assert [row["held"] for row in reliability(errors, 0.0 * radii)] == [0.0] * 5
+    assert reliability(errors, np.nan * radii) == []
 
 
 def test_what_is_unknown_is_left_out():

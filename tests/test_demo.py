@@ -182,7 +182,11 @@ def test_typed_pixel_sizes():
 # --- command and words ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", [["--max-upload", "0"], ["--weights", "none.safetensors"]])
+@pytest.mark.parametrize(
+    "flags",
+    [["--max-upload", "0"], ["--weights", "none.safetensors"], ["--revision", "main"], ["--push", "no repository"],
+     ["--weights", "x", "--repo-id", "a/b"]],
+)  # fmt: skip
 def test_mistakes_in_the_call_end_at_once(flags, capsys):
     assert demo.main(flags) == 2
     assert re.fullmatch(r"demo\.py: .*\n", capsys.readouterr().err)

@@ -3,7 +3,7 @@
 import pytest
 
 from config import UserError
-from files import read_csv, read_json, remove_leftovers, write_bytes, write_csv, write_json
+from files import read_bytes, read_csv, read_json, remove_leftovers, write_bytes, write_csv, write_json
 
 
 def test_a_failed_write_keeps_what_was_there(tmp_path, monkeypatch):
@@ -79,8 +79,10 @@ def test_json_that_could_mean_two_things_or_fill_the_memory_is_refused(tmp_path,
     (tmp_path / "t.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match="nested too deeply"):
         read_json(tmp_path / "t.json")
+    with pytest.raises(UserError, match="more values"):
+        read_json(tmp_path / "t.json", most_values=10)
     with pytest.raises(UserError, match="at most 0 MB"):
-        read_json(tmp_path / "t.json", largest=10)
+        read_bytes(tmp_path / "t.json", largest=10)
 
 
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path, monkeypatch):

@@ -199,6 +199,14 @@ def test_twins_are_found_by_their_bytes(blobs):
     assert [[film.film_id for film in group] for group in twins] == [["train001", "train005"]]
 
 
+def test_films_that_differ_outside_their_samples_are_no_twins(blobs):
+    films = scan_split(blobs, "train")[:3]
+    data = bytearray(100_000)
+    for film, place in zip(films, (0, 20_000, 0), strict=True):
+        film.image_path.write_bytes(data[:place] + bytes([place > 0]) + data[place + 1 :])
+    assert [[film.film_id for film in group] for group in group_twins(films)] == [["train000", "train002"]]
+
+
 def test_points_are_written_as_they_are_read(tmp_path):
     points_px = np.random.default_rng(0).uniform(0, 2000, (29, 2)).round(3)
     points_px[7] = np.nan

@@ -109,6 +109,12 @@ def test_nothing_else_is_overwritten(tmp_path, capsys):
     assert (tmp_path / "mine" / "file").read_text() == "keep" and "no phantom" in capsys.readouterr().err
 
 
+def test_a_file_is_no_place_for_films(tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert phantom.main([str(tmp_path / "taken"), "--films", "6"]) == 2
+    assert "name a folder" in capsys.readouterr().err and (tmp_path / "taken").read_text() == "mine"
+
+
 def test_an_interruption_leaves_no_half_data_set(tmp_path, monkeypatch):
     count = []
 

@@ -147,3 +147,68 @@ def test_results_that_cannot_be_written_are_refused_first(blobs, tmp_path, capsy
 def test_an_empty_folder_is_refused(tmp_path, call, capsys):
     (tmp_path / "empty").mkdir()
     assert call(tmp_path / "empty") == 2 and "holds no picture" in capsys.readouterr().err
+
+
+def read_json_of(path: Path) -> list[dict]:
+    return json.loads(path.read_text())
+
+
+def test_stopped_anywhere_it_goes_on(blobs, tmp_path, call, capsys, monkeypatch):
+    """The journal of a stopped run is taken up, also with its last line cut; a whole run leaves none."""
+    films, whole = blobs / "test" / "Cephalograms", tmp_path / "out" / "predictions.json"
+    assert call(films, "--csv", "--json") == 0
+    expected = whole.read_bytes(), whole.with_suffix(".csv").read_bytes()
+    shutil.rmtree(tmp_path / "out")
+    read, seen = predict.read, []
+
+    def stop_at_third(predictors, film, name, size):
+        seen.append(name)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return read(predictors, film, name, size)
+
+    monkeypatch.setattr("predict.read", stop_at_third)
+    assert call(films, "--csv", "--json") == 130
+    journal = tmp_path / "out" / "predictions.unfinished.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])  # the second film's line is cut
+    assert call(films, "--csv", "--json") == 0 and "1 of 4 films were read before" in capsys.readouterr().out
+    assert seen == ["test000", "test001", "test002", "test001", "test002", "test003"]
+    assert (whole.read_bytes(), whole.with_suffix(".csv").read_bytes()) == expected and not journal.exists()
+
+
+def test_a_journal_of_another_call_or_of_changed_films_is_not_taken_up(blobs, tmp_path, call, monkeypatch):
+    films, read, seen = blobs / "test" / "Cephalograms", predict.read, []
+
+    def stop(predictors, film, name, size):
+        seen.append(name)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return read(predictors, film, name, size)
+
+    monkeypatch.setattr("predict.read", stop)
+    assert call(films) == 130
+    write_png(films / "test001.png", np.full((60, 50), 90, np.uint8))
+    assert call(films, "--overlay") == 0 and len(seen) == 4 + 4, "the overlays of the first three are not there"
+    seen.clear()
+    assert call(films) == 130
+    write_png(films / "test000.png", np.full((70, 50), 90, np.uint8))
+    assert call(films) == 0 and seen[4:] == ["test000", "test003"]
+    assert [entry["height"] for entry in read_json_of(tmp_path / "out" / "predictions.json")] == [70, 60, 120, 120]
+
+
+def test_shards_are_all_films_once(blobs, tmp_path, call):
+    films = blobs / "test" / "Cephalograms"
+    assert call(films) == 0
+    expected = {entry["film"]: entry for entry in read_json_of(tmp_path / "out" / "predictions.json")}
+    for part in (1, 2, 3):
+        assert call(films, "--shard", f"{part}/3", "--workers", 2) == 0
+    parts = [read_json_of(tmp_path / "out" / f"predictions_{part}of3.json") for part in (1, 2, 3)]
+    assert [len(part) for part in parts] == [2, 1, 1]
+    assert {entry["film"]: entry for part in parts for entry in part} == expected
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_a_shard_that_cannot_be_is_refused(blobs, call, capsys, shard):
+    with pytest.raises(SystemExit):
+        call(blobs / "test" / "Cephalograms", "--shard", shard)
+    assert "I/N" in capsys.readouterr().err

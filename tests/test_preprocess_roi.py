@@ -13,6 +13,7 @@ from annotations import read_landmarks, write_landmarks
 from config import ANNOTATORS, LANDMARK_INDEX, UserError
 from films import scan_split
 from images import read_film, write_png
+from labelme import read_labelme
 from preprocess_roi import roi_box_px
 
 
@@ -181,3 +182,31 @@ def test_the_region_holds_c2_to_c4_of_real_films(split):
         film = films[path.stem]
         left, top, right, bottom = roi_box_px(film.truth_px(), read_film(film.image_path).shape[::-1])
         assert ((points_px >= [left, top]) & (points_px < [right, bottom])).all(), path.stem
+
+
+def test_labelled_boxes_are_cut_as_they_are(phantoms, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = phantoms / "train" / "Annotations" / "Vertebrae"
+    unlabelled = min(folder.glob("*.json"))
+    unlabelled.unlink()
+    assert preprocess_roi.main(["--dataset", str(phantoms), "--output", "roi", "--from", "labels"]) == 1
+    assert f"{unlabelled.stem} (train) is left out: it has no LabelMe file" in capsys.readouterr().err
+    transforms = json.loads((tmp_path / "roi" / "transforms.json").read_text())
+    assert unlabelled.stem not in transforms
+    for path in sorted(folder.glob("*.json")):
+        box = transforms[path.stem]["box"]
+        labels = read_labelme(path)
+        low = np.array([box["left"], box["top"]])
+        high = low + [box["width"], box["height"]]
+        assert np.allclose([*low, *high], labels.box_px, atol=2)
+        known = labels.points_px[labels.known]
+        assert ((known >= low) & (known < high)).all()
+        crop = read_film(tmp_path / "roi" / "train" / "Cephalograms" / f"{path.stem}.png")
+        assert crop.shape == (box["height"], box["width"])
+
+
+def test_weights_that_find_no_vertebrae_are_refused(phantoms, tmp_path, capsys):
+    missing = tmp_path / "none.safetensors"
+    flags = ["--dataset", str(phantoms), "--output", str(tmp_path / "roi"), "--from", "vertebrae"]
+    assert preprocess_roi.main([*flags, "--weights", str(missing)]) == 2
+    assert "none.safetensors" in capsys.readouterr().err

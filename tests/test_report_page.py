@@ -2,8 +2,10 @@
 
 import base64
 import datetime
+import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cv2
@@ -12,9 +14,16 @@ import pytest
 from test_reading import make_reading
 
 from analysis import GROUPS
+from anatomy import make_anatomy
+from cervical import Cervical
 from config import SYMBOLS
+from geometry import Letterbox
+from head import HeadFrame
 from norms import NORM_CHOICES, NORM_SETS
+from reading import describe_reading
 from report_page import NOT_A_DEVICE, report_page
+from vertebra_finder import Neck
+from vertebrae_geometry import measure_vertebrae
 from wigglegram import across, place, wigglegram
 
 FILM = np.full((2400, 1935), 60, dtype=np.uint8)
@@ -52,7 +61,7 @@ def test_everything_is_said_once_on_the_second_sheet():
     for name, row in make_reading().measurements().items():
         assert sheet.count(f"<tr><td>{name}") >= 1 and row["norm_set"] in sheet
     assert page.count(NOT_A_DEVICE) == 2 and "2026-03-01" in page and "One pixel is 0.1 mm." in page
-    assert "vertebrae.safetensors sha256:0123456789abcdef" in page and "stage 4" in page
+    assert "vertebrae.safetensors sha256:0123456789abcdef" in page and "stage 4 or 5" in page
     assert "82 ± 2" in sheet and "28 – 36" in sheet and "nan" not in page.lower().replace("nance", "")
 
 
@@ -112,6 +121,35 @@ def test_the_chosen_norms_are_named(choice):
     assert f"Norms: {choice} (" in page
 
 
+def with_neck(reading, stage: int = 3, **changes):
+    """A reading with a neck below its head, and one of its C4's points off the film where that is asked for."""
+    points_px = 10.0 * make_anatomy(stage, np.random.default_rng(0)).vertebrae_mm() + [700.0, 600.0]
+    geometry = measure_vertebrae(points_px, np.full(13, 10.0))
+    width, height = reading.film_size
+    frame = HeadFrame(Letterbox((width, height), (64, 64)), np.eye(2, 3), (64, 64))
+    neck = Neck(points_px, np.ones(13), np.ones(13), np.full(13, 10.0), frame, 0.1)
+    cervical = Cervical(neck, 1.0, geometry, reading.stage, reading.stage_probabilities)
+    return replace(reading, cervical=cervical, **changes)
+
+
+def test_the_neck_is_shown_with_the_reason_in_words():
+    reading = with_neck(make_reading(**WORST))
+    page = report_page(reading, FILM)
+    assert reading.cervical.geometry.reason in page and 'aria-label="C2-C4"' in page and "stage 4 or 5" in page
+    box = re.search(r'aria-label="C2-C4".*?</svg>', page).group()
+    assert box.count("<circle") == 13
+    assert "오목" in report_page(reading, FILM, "ko")
+
+
+def test_a_vertebra_off_the_film_is_no_point_and_no_stage_is_no_bars():
+    reading = with_neck(make_reading(name="cut"))
+    reading.cervical.points_px[8:] = np.nan
+    page = report_page(reading, FILM)
+    assert re.search(r'aria-label="C2-C4".*?</svg>', page).group().count("<circle") == 8
+    assert 'class="bars"' not in page and "CVM stage" in page
+    json.dumps(describe_reading(reading, "film"), allow_nan=False)
+
+
 # --- wigglegram -------------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +193,7 @@ def browser():
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("size", [(1935, 2400), (2400, 1500)])
 def test_it_prints_to_two_a4_pages_with_nothing_cut_off(browser, language, size):
-    reading = make_reading(**WORST, film_size=size).corrected({"A": (1390.0, 1120.0)})
+    reading = with_neck(make_reading(**WORST, film_size=size)).corrected({"A": (1390.0, 1120.0)})
     tab = browser.new_page()
     tab.set_content(report_page(reading, np.zeros(size[::-1], np.uint8), language, "Women"))
     tab.emulate_media(media="print")

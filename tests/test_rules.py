@@ -10,16 +10,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
-    "config", "files",
+    "config", "files", "journal",
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "korean_page", "words",
-    "backbone", "unet", "model", "losses", "metrics", "checkpoint", "calibration",
-    "vertebra_finder", "stretch", "vertebrae_geometry", "cervical",
-    "inference", "reading", "scoring", "neck_scoring",
-    "schedule", "crossfit", "processes", "trainer", "run_setup",
-    "report", "visualize", "wigglegram", "report_page", "exports",
+    "vertebrae_geometry", "stage_input",
+    "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
+    "vertebra_finder", "stretch", "stage_namer", "cervical",
+    "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
+    "stage_training", "stage_run",
+    "processes", "trainer", "run_setup",
+    "report", "sharing", "card", "hub",
+    "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
     "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
@@ -28,6 +31,7 @@ COMMANDS = [
     "evaluate",
     "predict",
     "calibrate",
+    "calibrate_vertebrae",
     "label_vertebrae",
     "split_dataset",
     "preprocess_roi",
@@ -79,7 +83,11 @@ def test_files_are_short_and_say_what_they_are(name):
     assert ast.get_docstring(ast.parse(text))
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "dataset"])
+def test_only_commands_talk_to_the_hub():
+    assert not {name for name in ROOMS if name != "hub" and "hub" in imports(MODULES[name])}
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "dataset", "hub"])
 def test_help_needs_nothing(name):
     run = subprocess.run(
         [sys.executable, str(MODULES[name]), "--help"], capture_output=True, text=True, cwd=ROOT, check=False

@@ -13,10 +13,12 @@ import torch
 import train
 from cache import FilmCache
 from checkpoint import epoch_path, list_epochs, load_checkpoint, load_model, load_weights, save_weights
-from config import UserError
+from config import UserError, make_config
 from dataset import FilmDataset
 from films import scan_split
 from inference import Predictor
+from model import build_model
+from privacy import shareable_facts
 from scoring import score_films
 from trainer import LOG_COLUMNS, Trainer
 
@@ -280,7 +282,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(blobs, tmp_path, capsys):
         assert run(blobs, tmp_path, *flags) == 2
         assert str(path) in capsys.readouterr().err
     torch.save({"model": {}, "format": 1, "config": {}, "code": np.float64(1)}, path)  # not plain data
-    with pytest.raises(UserError, match="no checkpoint"):
+    with pytest.raises(UserError, match="not loaded"):
         load_checkpoint(path)
     torch.save({"state_dict": {}}, path)
     with pytest.raises(UserError, match="no checkpoint"):
@@ -292,7 +294,7 @@ def test_weights_to_share_hold_the_model_and_its_config(blobs, tmp_path):
     model, config, facts = load_model(tmp_path / "runs" / "landmarks" / "best_model.pth")
     save_weights(tmp_path / "shared.safetensors", model, config, facts)
     again, config_again, facts_again = load_model(tmp_path / "shared.safetensors")
-    assert config_again == config and facts_again == facts
+    assert config_again == config and facts_again == shareable_facts(facts)
     assert_same(dict(model.state_dict()), dict(again.state_dict()))
     save_weights(tmp_path / "half.safetensors", model, config, facts, half=True)
     assert (tmp_path / "half.safetensors").stat().st_size < 0.7 * (tmp_path / "shared.safetensors").stat().st_size
@@ -302,6 +304,20 @@ def test_weights_to_share_hold_the_model_and_its_config(blobs, tmp_path):
     (tmp_path / "half.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="half.safetensors"):
         load_weights(tmp_path / "half.safetensors")
+
+
+def test_weights_of_another_version_are_refused(blobs, tmp_path, monkeypatch):
+    config = make_config("landmarks", head_frame=False, widths=(16, 16), image_size=(64, 64))
+    monkeypatch.setattr("checkpoint.FORMAT", 1)
+    save_weights(tmp_path / "old.safetensors", build_model(config), config, {})
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="another version"):
+        load_weights(tmp_path / "old.safetensors")
+
+
+def test_what_cannot_be_cut_is_refused_before_films_are_prepared(blobs, tmp_path, capsys):
+    assert run(blobs, tmp_path, *NETS["landmarks"], "--batch-size", "3", "--accumulate", "5") == 2
+    assert "--accumulate" in capsys.readouterr().err and not (tmp_path / "cache").exists()
 
 
 def test_init_from_says_how_much_it_took(blobs, tmp_path, capsys):

@@ -14,7 +14,7 @@ from films import scan_split
 from images import read_film
 from labelme import box_of_points
 from model import build_model
-from neck import labels_folder, with_vertebrae
+from neck import labels_folder, lacks_c4, with_vertebrae
 from neck_dataset import describe_necks
 from neck_scoring import body_spacing, find_necks, score_necks
 from vertebra_finder import Neck, VertebraFinder
@@ -41,7 +41,7 @@ def test_a_run_leaves_weights_that_find_points(small_run, drawn_phantoms):
     figures = score_necks(films, necks)
     assert figures["relative"] == pytest.approx(best["facts"]["valid"]["vertebrae"]["relative"], rel=1e-4)
     for film, neck in zip(films, necks, strict=True):
-        assert neck.points_px.shape == (13, 2) and np.isfinite(neck.points_px).all()
+        assert neck.points_px.shape == (13, 2) and np.isfinite(neck.points_px[:8]).all()
         assert (neck.spread_px > 0).all() and np.isnan(neck.radius95_px).all()
         assert neck.frame.source_size == read_film(film.image_path).shape[::-1]
 
@@ -83,6 +83,12 @@ def test_films_without_vertebrae_are_refused(blobs, tmp_path, capsys):
     assert "LabelMe" in capsys.readouterr().err
 
 
+NECK = np.array([
+    [172.1, 118.4], [192.7, 121.5], [225.2, 139.4], [167.1, 132.6], [217.1, 161.6], [154.0, 180.1], [175.7, 184.4],
+    [208.8, 204.1], [148.8, 192.1], [198.2, 224.8], [133.2, 240.0], [154.7, 245.5], [186.2, 265.6],
+])  # fmt: skip
+
+
 def made_neck(points_px: np.ndarray, finder: VertebraFinder, picture: np.ndarray) -> Neck:
     frame = finder.frame_of_crop(picture)
     return finder.make_neck(points_px, np.ones(13), np.full(13, 2.0), frame)
@@ -105,7 +111,12 @@ def test_scores_by_hand(drawn_phantoms, tmp_path):
         for film, picture in zip(films, pictures, strict=True)
     ]
     figures = score_necks(films, shifted)
-    assert figures["mean_px"] == pytest.approx(5.0) and figures["slipped"] == 0 and figures["count"] == 13 * len(films)
+    assert (
+        figures["mean_px"] == pytest.approx(5.0)
+        and figures["unfound"] == 0
+        and figures["slipped"] == 0
+        and figures["count"] == 13 * len(films)
+    )
     assert figures["mean_mm"] == pytest.approx(np.mean([5.0 * film.pixel_size_mm for film in films]))
     spacing = body_spacing(np.array([film.vertebrae.points_px for film in films]))
     slipped = [
@@ -113,7 +124,8 @@ def test_scores_by_hand(drawn_phantoms, tmp_path):
         for film, each, picture in zip(films, spacing, pictures, strict=True)
     ]
     assert score_necks(films, slipped)["slipped"] == len(films)
-    assert score_necks(films, [None] * len(films))["missed"] == len(films)
+    nothing = score_necks(films, [None] * len(films))
+    assert nothing["missed"] == len(films) and nothing["unfound"] == 13 * len(films)
     box = shifted[0].box_px
     assert np.allclose(box, box_of_points(shifted[0].points_px, pictures[0].shape[::-1]))
 
@@ -129,3 +141,17 @@ def test_landmarks_tell_where_the_neck_is(drawn_phantoms):
         assert np.nanmean(seen > 0) == 1.0 and np.nanmax(seen) < 320
         assert np.nanmean(np.hypot(*(seen - finder.shape).T)) < 0.25 * 320
     assert finder.frame_from_landmarks(picture, np.full((29, 2), np.nan)) is None
+
+
+def test_c4_beyond_the_border_is_unknown():
+    """Where a crop ends in C4, a network still puts its points somewhere; they must not count as C4."""
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    height = 205  # ends within C4
+    squeezed = NECK.copy()
+    squeezed[8:, 1] = np.clip(squeezed[8:, 1], 196, 203)
+    assert lacks_c4(squeezed, finder.shape, (320, height))
+    assert not lacks_c4(NECK, finder.shape, (320, 320))  # all of it is there
+    assert not lacks_c4(squeezed, finder.shape, (320, 320))  # oddly shaped, but not cut
+    cut = finder.without_c4(made_neck(squeezed, finder, np.zeros((height, 320), dtype=np.uint8)))
+    assert np.isnan(cut.points_px[8:]).all() and cut.doubt < 1.0

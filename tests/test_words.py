@@ -4,18 +4,21 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import korean
 from analysis import GROUPS, MEASUREMENTS, WITHIN
+from anatomy import make_anatomy
 from config import LANDMARKS
 from norms import NORM_CHOICES, NORM_SETS
 from tracing import LINES
+from vertebrae_geometry import measure_vertebrae
 from words import WORDS, say
 
 HANGUL = re.compile("[가-힣]")
 # The rooms whose sentences reach the user as a reading's warnings.
-WARNING_ROOMS = ("inference", "reading")
+WARNING_ROOMS = ("inference", "cervical", "reading")
 MESSAGES_OF_ERRORS = {"UserError", "Problem", "ValueError"}
 
 
@@ -69,7 +72,7 @@ def warning_sentences(path: Path) -> set[str]:
             sentences.add("".join(parts))
             passed_over |= set(ast.walk(node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            sentences.add(node.value.replace("{}", "7"))
+            sentences.add(re.sub(r"\{[^}]*\}", "7", node.value))
     return {text for text in sentences if re.fullmatch(r"\w.* .*\.", text)} | {
         text for text in sentences if re.fullmatch(r"[A-Z].* .*[a-z]", text) and len(text) > 40
     }
@@ -88,6 +91,13 @@ def test_what_is_filled_in_is_kept_and_translated():
     assert "23" in turned and HANGUL.search(turned)
     women = say(NORM_CHOICES["Eastman"][0], "ko")
     assert "영국" in women and "British" not in women
+
+
+def test_the_reason_for_a_stage_is_translated_word_by_word():
+    reason = say("C2 and C3 concave, C4 flat, C3 trapezoid, C4 rectangular horizontal: CS3", "ko")
+    assert reason == "C2·C3 오목, C4 편평, C3 사다리꼴, C4 가로 직사각형: CS3"
+    geometry = measure_vertebrae(make_anatomy(5, np.random.default_rng(0)).vertebrae_mm(), np.full(13, np.nan))
+    assert geometry.reason and not re.search("[a-z]", say(geometry.reason, "ko"))
 
 
 def test_what_has_no_translation_stays_english():

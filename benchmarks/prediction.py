@@ -1,0 +1,221 @@
+"""How fast films are read: `python -m benchmarks.prediction [--weights FILE] [--films 2000]`.
+
+From the bytes of a film to the finished result, ours against the development log's ResNet-50 heatmap model at 256 px,
+alone and in batches; the start of demo.py to its first page; and a folder of 2,000 films, one of them broken, read in
+constant memory, killed half-way and read on.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.log_baseline import CELLS, SIDE
+from benchmarks.measuring import ROOT, call, command_environment, hardware, make_phantoms, memory_mb, side_by_side
+from config import DEFAULT_OUTPUT, UserError, make_config
+from films import scan_split
+from geometry import Letterbox
+from images import decode_picture
+from inference import Predictor, default_weights, load_predictor, pick_device, to_network_input
+from model import build_model
+from reading import describe_reading, read
+
+GIVE_UP_S = 120.0
+
+
+# --- one film, and four -----------------------------------------------------------------------------------------------
+
+
+class LogPredictor:
+    """The log's first heatmap model (#37) as its demo used it: squash, forward, hottest cell."""
+
+    def __init__(self, device: torch.device):
+        torch.manual_seed(0)  # weights do not change how long it takes
+        config = make_config("heatmap", pretrained=False)
+        self.device, self.network = device, build_model(config).to(device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def predict(self, files: list[bytes]) -> list[np.ndarray]:
+        """Bytes of films to their points (29, 2) in film pixels."""
+        pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in files]
+        squares = np.stack([cv2.resize(picture, (SIDE, SIDE)) for picture in pictures])
+        maps = self.network(to_network_input(torch.from_numpy(squares), self.device))["heatmap_logits"].cpu()
+        hottest = maps.flatten(2).argmax(dim=2).numpy()
+        scales = [np.array(picture.shape[::-1]) / CELLS for picture in pictures]
+        cells = np.stack([hottest % CELLS, hottest // CELLS], axis=2)
+        return [each * scale for each, scale in zip(cells, scales, strict=True)]
+
+
+def read_one(predictor: Predictor, data: bytes) -> dict:
+    """Bytes of a film to its entry of predictions.json, measurements and all."""
+    return describe_reading(read([predictor], decode_picture(data, "film"), "film", 0.1), "film")
+
+
+def read_batch(predictor: Predictor, files: list[bytes]) -> list:
+    """Bytes of films to their points, in one pass of the network."""
+    pictures = [decode_picture(data, "film") for data in files]
+    letterboxes = [Letterbox(picture.shape[::-1], predictor.config.cached_size[::-1]) for picture in pictures]
+    views = np.stack([box.apply(picture) for box, picture in zip(letterboxes, pictures, strict=True)])
+    return predictor.decode(*predictor.look(torch.from_numpy(views), letterboxes))
+
+
+def judge_speed(weights: Path, dataset: Path, rounds: int, device: torch.device) -> None:
+    """Prints seconds a film of both."""
+    predictor, log = load_predictor(weights, device), LogPredictor(device)
+    films = scan_split(dataset, "train")
+    files = [film.image_path.read_bytes() for film in films[:8]]
+    height, width = decode_picture(files[0], "film").shape
+    print(f"Films of {width} x {height} px and alike; {torch.get_num_threads()} threads; {weights}.\n")
+    print("| | s a film ours | s the log's | times as long |\n|---|---|---|---|", flush=True)
+    alone = {"ours": lambda: [read_one(predictor, each) for each in files]}
+    alone["log"] = lambda: [log.predict([each]) for each in files]
+    batch = {"ours": lambda: read_batch(predictor, files), "log": lambda: log.predict(files)}
+    for name, ways in (("one film after another, measurements and all", alone), ("eight films at once, points", batch)):
+        seconds = side_by_side(ways, rounds, device)
+        ours, theirs = (seconds[way] / len(files) for way in ("ours", "log"))
+        print(f"| {name} | {ours:.3f} | {theirs:.3f} | {ours / theirs:.2f} |", flush=True)
+
+
+# --- the demo's start -------------------------------------------------------------------------------------------------
+
+
+def judge_start(rounds: int) -> None:
+    """Prints how long `python demo.py` takes to its first page."""
+    if not (ROOT / "demo.py").exists():
+        return
+    seconds = [start_seconds() for _ in range(rounds)]
+    print(f"\n`python demo.py` to its first page: {np.median(seconds):.1f} s (median of {rounds}).", flush=True)
+
+
+def start_seconds() -> float:
+    """One start of the demo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = time.perf_counter()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "demo.py", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=command_environment(), **quiet)
+    try:
+        while time.perf_counter() - started < GIVE_UP_S:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    page.read()
+                return time.perf_counter() - started
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        return float("nan")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+# --- a folder of thousands --------------------------------------------------------------------------------------------
+
+
+def judge_folder(weights: Path, dataset: Path, folder: Path, count: int) -> bool:
+    """Prints the memory and the resuming of a long prediction; whether all was as it should be."""
+    films = [film.image_path for film in scan_split(dataset, "train")]
+    many, bad = folder / "many", count // 3
+    many.mkdir()
+    for number in range(count):
+        source = films[number % len(films)]
+        (many / f"film{number:05d}{source.suffix}").hardlink_to(source)
+    (many / f"film{bad:05d}{films[bad % len(films)].suffix}").unlink()
+    (many / f"film{bad:05d}.png").write_bytes(b"no film")
+    common = ["predict.py", many, "--json", "--csv", "--weights", weights]
+    whole, memory = watched([*common, "-o", folder / "whole"])
+    tenth = max(1, len(memory) // 10)
+    early, late = np.median(memory[tenth : 2 * tenth]), np.median(memory[-tenth:])
+    kills = kill_twice([*common, "-o", folder / "killed"], folder / "killed", count)
+    end = call(*common, "-o", folder / "killed")
+    same = all(same_file(folder / "whole" / name, folder / "killed" / name) for name in RESULTS)
+    named = f"film{bad:05d}.png" in whole.stderr and whole.returncode == end.returncode == 1
+    read_films = len(json.loads((folder / "whole" / "predictions.json").read_text()))
+    print("\n| folder | |\n|---|---|")
+    print(f"| films, of them broken | {count}, 1 |")
+    print(f"| read, the broken one named and passed over | {read_films}, {'yes' if named else 'NO'} |")
+    print(f"| memory after a tenth, at the end | {early:.0f} MB, {late:.0f} MB |")
+    print(f"| killed (SIGKILL) after | {', '.join(map(str, kills))} films |")
+    print(f"| results of the killed and resumed run | {'the same, byte for byte' if same else 'OTHERS'} |", flush=True)
+    return same and named and read_films == count - 1
+
+
+RESULTS = ("predictions.json", "predictions.csv")
+
+
+def same_file(first: Path, second: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    return second.exists() and first.read_bytes() == second.read_bytes()
+
+
+def watched(command: list) -> tuple[subprocess.CompletedProcess, list[float]]:
+    """Runs a command and notes its memory in MB every fifth of a second."""
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    arguments = [sys.executable, *map(str, command)]
+    process = subprocess.Popen(arguments, cwd=ROOT, env=command_environment(), **pipes)
+    memory = []
+    while process.poll() is None:
+        memory.append(memory_mb(process.pid))
+        time.sleep(0.2)
+    _, errors = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, "", errors), memory
+
+
+def kill_twice(command: list, out: Path, count: int) -> list[int]:
+    """Starts a prediction and kills it when a third and when two thirds are done; how many films were done then."""
+    quiet, done = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, []
+    for share in (1 / 3, 2 / 3):
+        arguments = [sys.executable, *map(str, command)]
+        process = subprocess.Popen(arguments, cwd=ROOT, env=command_environment(), **quiet)
+        while process.poll() is None and finished(out) < share * count:
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        done.append(finished(out))
+    return done
+
+
+def finished(out: Path) -> int:
+    """How many films an unfinished prediction has done."""
+    journals = list(out.glob("*.unfinished.jsonl"))
+    return max(0, journals[0].read_bytes().count(b"\n") - 1) if journals else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the tables; 0 when nothing was lost."""
+    parser = argparse.ArgumentParser(description="Seconds and memory of reading films.")
+    parser.add_argument("--weights", type=Path, help="model to read with (default: as predict.py)")
+    parser.add_argument("--dataset", type=Path, help="films to read, its train split (default: 24 phantoms)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--films", type=int, default=2000, help="in the folder; 0 for none (default: %(default)s)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = parser.parse_args(arguments)
+    print(hardware())
+    folder = Path(tempfile.mkdtemp())
+    try:
+        weights = (options.weights or default_weights(Path(DEFAULT_OUTPUT))).resolve()
+        dataset = options.dataset or make_phantoms(folder / "phantoms", 24)
+        judge_speed(weights, dataset, options.rounds, pick_device(options.device))
+        judge_start(options.rounds)
+        return 0 if not options.films or judge_folder(weights, dataset, folder, options.films) else 1
+    except UserError as error:
+        print(f"prediction: {error}", file=sys.stderr)
+        return 2
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

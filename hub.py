@@ -1,0 +1,392 @@
+"""Weights to and from the Hugging Face Hub: `python hub.py push REPO [--weights FILE ...]`, `python hub.py pull REPO`.
+
+A repository holds up to three files of weights (landmarks, vertebrae, cvm), config.json, metrics.json and a model
+card. HF_ENDPOINT names another Hub than huggingface.co; HF_TOKEN or `hf auth login` says who asks.
+"""
+
+import argparse
+import os
+import queue
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi, get_token, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import httpx, validate_repo_id
+
+from card import files_to_commit
+from config import UserError
+from files import read_bytes
+from sharing import (
+    BUNDLED,
+    PARTS,
+    Repository,
+    Share,
+    bundled_weights,
+    check_company,
+    choose,
+    describe_push,
+    file_name,
+    nothing_to_send,
+    prepare,
+    read_description,
+)
+
+PATIENCE_S = 4.0  # for the Hub's first answer: with a margin, a sentence within five seconds
+TRIES = 4  # of a push: one may go into making the repository, others may be overtaken
+FALLBACK = "What was fetched before serves."
+COMMIT = re.compile(r"[0-9a-f]{40}")
+OVERTAKEN = (409, 412)  # another commit came first
+UNREACHABLE = (
+    httpx.ConnectError, httpx.TimeoutException, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL,
+    TimeoutError, hub_errors.LocalEntryNotFoundError,
+)  # fmt: skip
+TROUBLES = (hub_errors.EntryNotFoundError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+
+
+class HubUnreachable(UserError):
+    """The Hub does not answer, or not now; what is on this machine may serve."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A file of weights that was asked for by repository."""
+
+    path: Path
+    commit: str | None  # full hash; None for a file that never came from the Hub
+    note: str = ""  # why an older or the bundled file serves
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did."""
+
+    repo_id: str
+    commit: str | None  # full hash of what is there now
+    sent: tuple[str, ...]  # names of PARTS
+    kept: dict[str, str]  # the others, with the reason why what is there stays
+
+
+class NoSuchFile(UserError):
+    """The repository is there, the file is not."""
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Sends weights to the Hugging Face Hub, or fetches them. Who asks is told by HF_TOKEN or by "
+        "`hf auth login`; HF_ENDPOINT names another Hub."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="push|pull")
+    add = commands.add_parser("push", help="send weights that are better than those there").add_argument
+    add("repo_id", metavar="REPO", help="NAME/MODEL; made, and private, if it does not exist")
+    add("--weights", type=Path, nargs="+", metavar="FILE", help="checkpoints or .safetensors (default: weights/)")
+    add(
+        "--metrics", type=Path, nargs="+", default=[], metavar="FILE",
+        help="what `evaluate.py --json` wrote for them (default: FILE.json beside each, else the figures of training)",
+    )  # fmt: skip
+    add("--force", action="store_true", help="send them even where they are no better")
+    add("--public", action="store_true", help="if the repository is made now, let everyone see it")
+    add("--licence", default="other", metavar="ID", help="of the weights, as the Hub names it (default: %(default)s)")
+    add = commands.add_parser("pull", help="fetch weights and say where they lie").add_argument
+    add("repo_id", metavar="REPO", help="NAME/MODEL")
+    add("--revision", help="a commit, tag or branch (default: the newest commit)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = make_parser().parse_args(arguments)
+    try:
+        if options.command == "push":
+            flags = options.force, options.public, options.licence
+            push(options.repo_id, options.weights, options.metrics, *flags)
+        else:
+            show_pulled(pull_all(options.repo_id, options.revision))
+    except UserError as error:
+        print(f"hub.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def show_pulled(pulled: dict[str, Pulled]) -> None:
+    """Says where files lie and of which commit they are."""
+    for name, each in pulled.items():
+        print(f"{name}: {each.path}" + (f" (commit {each.commit})" if each.commit else ""))
+    for note in sorted({each.note for each in pulled.values()} - {""}):
+        print(f"hub.py: {note}", file=sys.stderr)
+
+
+# --- pull -------------------------------------------------------------------------------------------------------------
+
+
+def pull(repo_id: str, revision: str | None = None, name: str = "landmarks.safetensors") -> Pulled:
+    """One file of a repository: from a folder of that name, from the cache, or from the Hub.
+
+    A commit's hash that is in the cache is not asked for again. A branch or tag may move on, so the Hub is asked, in
+    one short request; where it does not answer, the file that was fetched last serves, with a note.
+
+    Raises:
+        HubUnreachable: the Hub does not answer within five seconds, and the file was never fetched.
+        UserError: there is no such repository, revision or file, or the transfer broke.
+    """
+    local = Path(repo_id) / name
+    if local.is_file():
+        return Pulled(local, None)
+    revision = revision or "main"
+    try:
+        return fetch(repo_id, revision, name)
+    except HubUnreachable as error:
+        cached = find_cached(repo_id, revision, name)
+        if cached is None:
+            raise
+        return replace(cached, note=f"{error} {FALLBACK}")
+
+
+def pull_all(repo_id: str, revision: str | None = None) -> dict[str, Pulled]:
+    """Every file of weights that a repository holds, all of one commit, by name; in other respects as `pull`.
+
+    Raises:
+        HubUnreachable, UserError: as `pull`; or the repository holds no weights of this project.
+    """
+    names, found = [file_name(part) for part in PARTS], {}
+    local = {name: Pulled(Path(repo_id) / name, None) for name in names if (Path(repo_id) / name).is_file()}
+    if local:
+        return local
+    revision = revision or "main"
+    for name in names:
+        try:
+            found[name] = fetch(repo_id, revision, name)
+            revision = found[name].commit  # a branch may move on meanwhile
+        except NoSuchFile:
+            continue
+        except HubUnreachable as error:
+            cached = {name: each for name in names if (each := find_cached(repo_id, revision, name))}
+            if not cached:
+                raise
+            return {name: replace(each, note=f"{error} {FALLBACK}") for name, each in cached.items()}
+    if not found:
+        raise UserError(f"{repo_id} holds no weights of this project ({', '.join(names)}).")
+    return found
+
+
+def fetch(repo_id: str, revision: str, name: str) -> Pulled:
+    """A file of a repository by the Hub's word, or from the cache where a commit's hash needs none."""
+    check_repo_id(repo_id)
+    cached = find_cached(repo_id, revision, name)
+    if cached is not None and COMMIT.fullmatch(revision):
+        return cached
+    with one_sentence(repo_id, name, revision):
+        api = client()
+        url = hf_hub_url(repo_id, name, revision=revision, endpoint=api.endpoint)
+        newest = ask(lambda: api.get_hf_file_metadata(url=url, timeout=PATIENCE_S)).commit_hash
+        known = find_cached(repo_id, newest or "", name)
+        return known or pulled_from(api.hf_hub_download(repo_id, name, revision=revision))
+
+
+def pull_or_bundled(repo_id: str, revision: str | None = None, name: str = "landmarks.safetensors") -> Pulled:
+    """`pull`, or the bundled file with a note while the Hub cannot be reached.
+
+    Raises:
+        UserError: as `pull`; of an unreachable Hub only if no such file is bundled.
+    """
+    try:
+        return pull(repo_id, revision, name)
+    except HubUnreachable as error:
+        if not (BUNDLED / name).is_file():
+            raise
+        return Pulled(BUNDLED / name, None, f"{error} The bundled weights serve.")
+
+
+def find_cached(repo_id: str, revision: str, name: str) -> Pulled | None:
+    """The file as it was fetched last for a revision."""
+    path = try_to_load_from_cache(repo_id, name, revision=revision) if revision else None
+    return pulled_from(path) if isinstance(path, str) else None
+
+
+def pulled_from(path: str) -> Pulled:
+    """A file of the cache, whose folder is named by its commit."""
+    return Pulled(Path(path), Path(path).parent.name)
+
+
+# --- push -------------------------------------------------------------------------------------------------------------
+
+
+def push(
+    repo_id: str,
+    weights: list[Path] | None = None,
+    metrics: list[Path] = (),
+    force: bool = False,
+    public: bool = False,
+    licence: str = "other",
+    say: Callable[[str], None] = print,
+) -> Pushed:
+    """Sends weights with their config, figures and card in one commit, each file only if it beats the one there.
+
+    Args:
+        weights: checkpoints or .safetensors files, one for each part; the bundled ones if None.
+        metrics: files of `evaluate.py --json` for them; one that lies beside its weights is found by itself.
+        force: send what is no better, too.
+        public: whether everyone may see a repository that is made now.
+        licence: of the weights, as the Hub names it.
+
+    Raises:
+        UserError: nothing to send is better, the login does not allow it, or the Hub cannot be reached.
+    """
+    shares = prepare(weights or bundled_weights(), list(metrics))
+    for _ in range(TRIES):
+        there = check_target(repo_id)
+        chosen, kept = choose(shares, there, force)
+        if not chosen:
+            say(nothing_to_send(repo_id, kept, there))
+            return Pushed(repo_id, there.commit, (), kept)
+        check_company(repo_id, chosen, there)
+        with one_sentence(repo_id):
+            if there.commit is None:
+                client().create_repo(repo_id, private=not public, exist_ok=True)
+                continue  # another push may have made it, and filled it, at the same time
+            try:
+                commit = send(repo_id, chosen, there, licence)
+            except hub_errors.HfHubHTTPError as error:
+                if error.response.status_code in OVERTAKEN:
+                    continue  # what is there now may be better than this: judge again
+                raise
+        say(describe_push(f"{client().endpoint}/{repo_id}", commit, chosen, kept))
+        return Pushed(repo_id, commit, tuple(share.part for share in chosen), kept)
+    raise UserError(f"Others keep pushing to {repo_id} at the same time; try again in a minute.")
+
+
+def check_target(repo_id: str) -> Repository:
+    """What lies in a repository that is to be pushed to.
+
+    Raises:
+        UserError: the name cannot be one, nobody is logged in, the login is refused, or the Hub does not answer.
+    """
+    check_repo_id(repo_id)
+    if get_token() is None:
+        raise UserError("Nobody is logged in to the Hub; run `hf auth login`, or set HF_TOKEN.")
+    with one_sentence(repo_id):
+        api = client()
+        try:
+            info = ask(lambda: api.model_info(repo_id, timeout=PATIENCE_S))
+        except hub_errors.RepositoryNotFoundError as error:
+            if error.response.status_code == 401:  # the Hub says so to strangers: this token is none
+                raise
+            return Repository()
+        names = {each.rfilename for each in info.siblings or []}
+        described = [
+            read_bytes(api.hf_hub_download(repo_id, name, revision=info.sha)) if name in names else b""
+            for name in ("config.json", "metrics.json")
+        ]
+        return Repository(info.sha, *read_description(names, *described))
+
+
+def send(repo_id: str, chosen: list[Share], there: Repository, licence: str) -> str:
+    """One commit with the chosen files and everything that describes the repository; its hash.
+
+    The Hub refuses it if anything was committed since `there` was read.
+    """
+    files = files_to_commit(repo_id, chosen, there, licence)
+    operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()]
+    title = ", ".join(f"{share.part} {share.figure}" for share in chosen)
+    return client().create_commit(repo_id, operations, commit_message=title, parent_commit=there.commit).oid
+
+
+# --- the Hub ----------------------------------------------------------------------------------------------------------
+
+
+def client() -> HfApi:
+    """The Hub's client; the environment is read at each call, as it is for the token."""
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT", "").rstrip("/") or None)
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Refuses what cannot be a repository."""
+    try:
+        validate_repo_id(repo_id)
+        owner, _, model = repo_id.partition("/")
+    except ValueError:
+        owner = model = ""
+    if not owner or not model:
+        raise UserError(f"{repo_id!r} is no repository of the Hub; it must look like NAME/MODEL.")
+
+
+def ask(question: Callable[[], object]) -> object:
+    """The answer to a short request, or TimeoutError after `PATIENCE_S`: looking up a host's name may take longer than
+    any limit the client has.
+    """
+    answers = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((question(), None))
+        except Exception as error:  # noqa: BLE001 (raised below, in the thread that asked)
+            answers.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=PATIENCE_S)
+    except queue.Empty:
+        raise TimeoutError("no answer") from None
+    if error is not None:
+        raise error
+    return answer
+
+
+@contextmanager
+def one_sentence(repo_id: str, name: str = "", revision: str = "") -> Iterator[None]:
+    """Turns whatever the client raises into one sentence without traceback, and without the token."""
+    try:
+        yield
+    except TROUBLES as error:
+        refined = explain(error, repo_id, name, revision)
+        token = get_token()
+        raise type(refined)(str(refined).replace(token, "[token]") if token else str(refined)) from None
+
+
+def explain(error: Exception, repo_id: str, name: str, revision: str) -> UserError:
+    """What went wrong between this machine and the Hub, and what to do."""
+    hub = client().endpoint
+    if isinstance(error, hub_errors.OfflineModeIsEnabled):
+        return HubUnreachable("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it.")
+    if isinstance(error, hub_errors.RevisionNotFoundError):
+        return UserError(f"{repo_id} has no revision {revision}; name a commit, tag or branch of it.")
+    if isinstance(error, hub_errors.RemoteEntryNotFoundError):
+        return NoSuchFile(f"{repo_id} holds no {name} at revision {revision}; name another.")
+    if isinstance(error, hub_errors.HfHubHTTPError):
+        return explain_status(error, repo_id, hub)
+    if isinstance(error, UNREACHABLE):
+        return HubUnreachable(f"{hub} cannot be reached; check the network, or HF_ENDPOINT.")
+    if isinstance(error, httpx.TransportError):
+        return HubUnreachable(f"The connection to {hub} broke; run the same command again.")
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(f"The exchange with {hub} failed ({reason[:200]}); try again.")
+
+
+def explain_status(error: hub_errors.HfHubHTTPError, repo_id: str, hub: str) -> UserError:
+    """What the Hub's answer means."""
+    status = error.response.status_code
+    if status == 401 and get_token() is not None:
+        return UserError(f"{hub} does not accept your token; run `hf auth login`, or mend HF_TOKEN.")
+    if isinstance(error, hub_errors.GatedRepoError):
+        return UserError(f"{repo_id} is open only to those whom its owner admits; ask on {hub}/{repo_id}.")
+    if status in (401, 404):
+        return UserError(f"{hub} shows you no {repo_id}; check its name, and `hf auth login` if it is private.")
+    if status == 403:
+        return UserError(f"Your token may not do this to {repo_id}; take one that may write there.")
+    if status >= 500 or status == 429:
+        return HubUnreachable(f"{hub} is out of order or overloaded ({status}); try again later.")
+    reason = (error.server_message or "no reason given").splitlines()[0][:200]
+    return UserError(f"{hub} refused this ({status}: {reason}); try again, or update huggingface_hub.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

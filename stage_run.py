@@ -1,0 +1,177 @@
+"""A run of `train.py --model cvm`: necks read once, networks trained one after the other, the ensemble put together.
+
+Its figures are those of a repeated stratified cross-validation inside train: each crop is judged by the networks that
+had not seen it. The temperature that calibrates its probabilities is fitted on the same answers.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from cervical import VERTEBRAE_NAME, file_hash
+from checkpoint import BEST_NAME, load_checkpoint, save_checkpoint, save_weights
+from config import STAGE_COUNT, Config, UserError
+from dataset import describe_data
+from files import read_bytes, write_bytes, write_json
+from films import Film, films_fingerprint
+from images import read_film
+from metrics import majority_figures, stage_figures, stage_intervals
+from neck_crossfit import load_finders, make_sample, unbiased_finder
+from partition import split_folds
+from stage_net import StageMember, StageNet
+from stage_training import StageTrainer
+from vertebra_finder import VertebraFinder
+
+TEMPERATURES = np.exp(np.linspace(np.log(0.4), np.log(2.5), 61))
+SHARED_NAME = "cvm.safetensors"
+
+
+def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], device: torch.device, say) -> None:
+    """Trains, or goes on with, the run that the options describe.
+
+    Raises:
+        UserError: there are no stages or no weights of vertebrae, or the run was begun with other settings.
+    """
+    if asked.members % asked.parts:
+        raise UserError(f"--members {asked.members} is no multiple of --parts {asked.parts}; make it one.")
+    if options.needs is None:
+        raise UserError("cvm needs --needs FILE, the vertebrae weights that it will be used with.")
+    run = options.output / (options.run or asked.model)
+    films = [film for film in films if film.stage is not None]
+    finders = load_finders([options.needs, *options.unseen], device)
+    config = replace(describe_data(asked, films), neck_shape=finders[0].config.neck_shape)
+    check_run(run, config, films)
+    samples = gather_samples(finders, films)
+    films = [film for film in films if film.film_id in samples]
+    trainer = StageTrainer([samples[film.film_id] for film in films], config, finders[0].shape, device)
+    members, answers = train_members(trainer, films, config, run, say)
+    net = StageNet(config)
+    for place, member in zip(net.members, members, strict=True):
+        place.load_state_dict(member.state_dict())
+    mean = answers.mean(axis=0)
+    net.temperature.fill_(fit_temperature(mean, trainer.stages))
+    figures = cross_figures(answers, mean, float(net.temperature), trainer.stages, config)
+    facts = {
+        "films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name,
+        "needs": {"vertebrae": file_hash(options.needs)}, "cross_validated": figures,
+    }  # fmt: skip
+    write_json(run / "config.json", config.to_json())
+    write_json(run / "cross_validation.json", figures)
+    write_bytes(run / VERTEBRAE_NAME, read_bytes(options.needs))
+    save_checkpoint(run / BEST_NAME, {"model": net.state_dict(), "config": config.to_json(), "facts": facts})
+    save_weights(run / SHARED_NAME, net, config, facts, half=True)
+    say(describe_cross(figures))
+    say(f"Finished. {run / SHARED_NAME} goes with the vertebrae weights beside it.")
+
+
+def check_run(run: Path, config: Config, films: list[Film]) -> None:
+    """Refuses to go on with a run of other settings or films, whose networks would not fit together."""
+    path, content = run / "begun.pth", {"config": config.to_json(), "films": films_fingerprint(films)}
+    if not path.exists():
+        save_checkpoint(path, content)
+        return
+    begun = load_checkpoint(path)
+    if {key: begun[key] for key in content} != content:
+        raise UserError(f"{run} was begun with other settings or films; name another --run or use --restart.")
+
+
+def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict:
+    """The films' necks by film id, each read by a model that no label of this film taught, if there is one."""
+    samples = {}
+    for film in tqdm(films, desc="Reading necks", unit="film"):
+        picture = read_film(film.image_path)
+        neck = (unbiased_finder(finders, film) or finders[0]).find(picture)
+        if neck is not None and neck.is_seen:
+            samples[film.film_id] = make_sample(film, picture, neck)
+    return samples
+
+
+def train_members(
+    trainer: StageTrainer, films: list[Film], config: Config, run: Path, say
+) -> tuple[list[StageMember], np.ndarray]:
+    """All networks, and what each said of the crops that it had not seen: (rounds, N, 6)."""
+    rounds = config.members // config.parts
+    place = {film.film_id: row for row, film in enumerate(films)}
+    members, answers = [], np.zeros((rounds, len(films), STAGE_COUNT))
+    for index in range(config.members):
+        repetition, part = divmod(index, config.parts)
+        held_out = split_folds(films, config.parts, seed=repetition)[part]
+        unseen = np.array([place[film.film_id] for film in held_out])
+        member = load_member(run, index, config)
+        if member is None:
+            member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen), seed=index)
+            save_checkpoint(member_path(run, index), {"model": member.state_dict(), "config": config.to_json()})
+        member = member.to(trainer.device).eval()
+        answers[repetition, unseen] = trainer.shares_of(member, unseen)
+        right = (answers[repetition, unseen].argmax(axis=1) == trainer.stages[unseen]).mean()
+        say(
+            f"network {index + 1}/{config.members}: right on {100 * right:.0f} % of the {len(unseen)} held out",
+            flush=True,
+        )
+        members.append(member)
+    return members, answers
+
+
+def member_path(run: Path, index: int) -> Path:
+    """Where a finished network is kept."""
+    return run / f"member_{index:02d}.pth"
+
+
+def load_member(run: Path, index: int, config: Config) -> StageMember | None:
+    """A finished network of an interrupted run; None where it has not been trained."""
+    if not member_path(run, index).exists():
+        return None
+    member = StageMember(config)
+    member.load_state_dict(load_checkpoint(member_path(run, index))["model"])
+    return member
+
+
+def fit_temperature(shares: np.ndarray, stages: np.ndarray) -> float:
+    """The temperature under which the held-out answers (N, 6) are likeliest (Guo et al., ICML 2017)."""
+    logs = np.log(np.maximum(shares, 1e-6))
+    losses = []
+    for temperature in TEMPERATURES:
+        scaled = logs / temperature
+        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        losses.append(-scaled[np.arange(len(stages)), stages].mean())
+    return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+def calibrated(shares: np.ndarray, temperature: float) -> np.ndarray:
+    """(N, 6) probabilities sharpened or softened."""
+    powered = np.maximum(shares, 1e-6) ** (1.0 / temperature)
+    return powered / powered.sum(axis=1, keepdims=True)
+
+
+def cross_figures(
+    answers: np.ndarray, mean: np.ndarray, temperature: float, stages: np.ndarray, config: Config
+) -> dict:
+    """Figures of each repetition and of the mean of what networks that had not seen a crop say of it."""
+    truth = stages + 1
+    each = []
+    for shares in answers:
+        figures = stage_figures(shares.argmax(axis=1) + 1, truth, calibrated(shares, temperature))
+        each.append({name: figures[name] for name in ("accuracy", "macro_f1", "qwk", "mae", "within_one", "ece")})
+    together = stage_figures(mean.argmax(axis=1) + 1, truth, calibrated(mean, temperature))
+    return {
+        "films": len(truth),
+        "repetitions": each,
+        "mean": {name: float(np.mean([figures[name] for figures in each])) for name in each[0]},
+        "together": together | {"interval95": stage_intervals(mean.argmax(axis=1) + 1, truth)},
+        "temperature": temperature,
+        "majority": majority_figures(truth, config.stage_counts),
+    }
+
+
+def describe_cross(figures: dict) -> str:
+    """The cross-validation in a few lines."""
+    lines = [f"Cross-validated on {figures['films']} films, accuracy / kappa / macro-F1 / within one stage:"]
+    rows = [("mean of the repetitions", figures["mean"]), ("their networks together", figures["together"])]
+    for title, row in [*rows, ("always the most frequent stage", figures["majority"])]:
+        numbers = " / ".join(f"{row[name]:.3f}" for name in ("accuracy", "qwk", "macro_f1", "within_one"))
+        lines.append(f"  {title}: {numbers}")
+    return "\n".join(lines)

@@ -1,0 +1,219 @@
+"""`cvm`: ordinal answers that add up, crops that lie by their points, a run that goes on and judges nothing it saw."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+import predict
+import train
+from cervical import NO_NECK, CervicalReader, likely_stages
+from checkpoint import load_checkpoint, load_model, save_weights
+from config import make_config
+from films import scan_split
+from geometry import Letterbox
+from head import HeadFrame, move_points
+from images import read_film
+from inference import load_predictor
+from model import build_model
+from neck import labels_folder, mean_neck, with_vertebrae
+from neck_dataset import flipped_right
+from neck_scoring import read_necks, score_cervical
+from stage_input import crop_matrix, crop_shape, cut_crop, measures_of
+from stage_namer import StageNamer
+from stage_net import ordinal_loss, stage_shares
+from stage_run import calibrated, fit_temperature
+from vertebra_finder import Neck
+
+STEADY = ["--device", "cpu", "--image-size", "32", "--widths", "16", "--epochs", "2", "--members", "4", "--parts", "2"]
+
+
+def labelled(root, split: str):
+    return with_vertebrae(scan_split(root, split), labels_folder(root, split))
+
+
+class Oracle:
+    """Finds what is labelled, as a trained model would."""
+
+    def __init__(self, root):
+        films = [film for split in ("train", "valid", "test") for film in labelled(root, split)]
+        shapes = [flipped_right(film.vertebrae.points_px) for film in films if film.vertebrae.known.all()]
+        self.shape = mean_neck(np.array(shapes), (320, 320))
+        self.config = make_config("vertebrae", neck_shape=tuple(self.shape.flatten().tolist()))
+        self.facts = {"labelled": []}
+        self.known = {read_film(film.image_path).tobytes(): film.vertebrae.points_px for film in films}
+
+    def find(self, picture, landmarks_px=None):
+        points_px = self.known.get(picture.tobytes())
+        if points_px is None or np.isnan(points_px).any():
+            return None
+        size = picture.shape[::-1]
+        frame = HeadFrame(Letterbox(size, size), np.eye(2, 3), (320, 320))
+        return Neck(points_px, np.ones(13), np.full(13, 1.0), np.full(13, 2.0), frame, doubt=0.2)
+
+
+@pytest.fixture(scope="module")
+def oracle(drawn_phantoms):
+    return Oracle(drawn_phantoms)
+
+
+@pytest.mark.parametrize("loss", ["coral", "corn", "soft"])
+def test_shares_are_a_distribution_and_the_right_answer_costs_least(loss):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 6 if loss == "soft" else 5, generator=generator) * 2
+    shares = stage_shares(logits, loss)
+    assert shares.shape == (50, 6) and (shares >= 0).all()
+    assert torch.allclose(shares.sum(dim=1), torch.ones(50), atol=1e-5)
+    for stage in range(6):
+        sure = torch.where(torch.arange(5) < stage, 6.0, -6.0)[None] if loss != "soft" else None
+        sure = 9.0 * torch.eye(6)[stage][None] if loss == "soft" else sure
+        assert stage_shares(sure, loss).argmax() == stage
+        costs = [float(ordinal_loss(sure, torch.tensor([other]), loss)) for other in range(6)]
+        assert int(np.argmin(costs)) == stage
+        if loss == "coral":  # the further off, the dearer; CORN asks no more once it has been wrong
+            assert (np.diff(costs[stage:]) > 0).all() and (np.diff(costs[: stage + 1]) < 0).all()
+
+
+def test_corn_asks_only_those_who_came_so_far():
+    logits = torch.zeros(1, 5, requires_grad=True)
+    ordinal_loss(logits, torch.tensor([1]), "corn").sum().backward()
+    assert (logits.grad[0, :2] != 0).all() and (logits.grad[0, 2:] == 0).all()
+
+
+def test_an_unsure_stage_is_a_pair():
+    assert likely_stages(np.array([0, 0, 0.1, 0.8, 0.1, 0])) == (4,)
+    assert likely_stages(np.array([0, 0, 0.1, 0.5, 0.4, 0])) == (4, 5)
+    assert likely_stages(np.array([0, 0.2, 0.5, 0.3, 0, 0])) == (3, 4)
+    assert likely_stages(np.array([0.55, 0.45, 0, 0, 0, 0])) == (1, 2)
+
+
+@pytest.mark.parametrize("mirror, size, turn", [(1, 1.0, 0), (1, 0.6, 12), (-1, 1.0, 0)])
+def test_a_crop_lies_by_its_points(oracle, drawn_phantoms, mirror, size, turn):
+    """Wherever and however a neck lies, its crop is the same, and so are its measures."""
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    points = flipped_right(film.vertebrae.points_px)
+    shape = crop_shape(oracle.shape, (112, 128))
+    angle = np.deg2rad(turn)
+    moved = size * (points * [mirror, 1]) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]] + 50
+    seen, seen_moved = (move_points(each, crop_matrix(each, 1.0, shape)) for each in (points, moved))
+    assert np.allclose(seen, seen_moved, atol=0.5)
+    squeezed = points * [1, 1 / 1.4]
+    assert np.allclose(move_points(squeezed, crop_matrix(squeezed, 1.4, shape)), seen, atol=1e-6)
+    assert np.allclose(measures_of(squeezed, 1.4), measures_of(points, 1.0))
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    assert (low > 5).all() and high[0] < 107 and high[1] < 123
+
+
+def test_exposure_does_not_matter(oracle, drawn_phantoms):
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    picture = read_film(film.image_path)
+    matrix = crop_matrix(film.vertebrae.points_px, 1.0, crop_shape(oracle.shape, (112, 128)))
+    bright = np.clip(picture.astype(float) * 0.5 + 90, 0, 255).astype(np.uint8)
+    apart = cut_crop(picture, matrix, (112, 128)).astype(float) - cut_crop(bright, matrix, (112, 128))
+    assert np.abs(apart).mean() < 4
+
+
+def test_temperature_makes_confident_answers_honest():
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 6, 4000)
+    named = np.where(generator.random(4000) < 0.6, truth, generator.integers(0, 6, 4000))
+    sure = np.full((4000, 6), 0.002)
+    sure[np.arange(4000), named] = 0.99
+    temperature = fit_temperature(sure, truth)
+    assert temperature > 1.5
+    mean = calibrated(sure, temperature).max(axis=1).mean()
+    assert abs(mean - (named == truth).mean()) < 0.05
+
+
+@pytest.fixture
+def stage_run(drawn_phantoms, oracle, tmp_path, monkeypatch):
+    """A tiny run of `train.py --model cvm` with labelled points."""
+    monkeypatch.setattr("stage_run.load_finders", lambda paths, device: [oracle])
+    needs = tmp_path / "vertebrae.safetensors"
+    save_weights(needs, build_model(oracle.config), oracle.config, oracle.facts, half=True)
+    flags = ["--model", "cvm", "--dataset", drawn_phantoms, "--output", tmp_path / "runs", "--needs", needs, *STEADY]
+    arguments = [str(flag) for flag in flags]
+    assert train.main(arguments) == 0
+    return SimpleNamespace(folder=tmp_path / "runs" / "cvm", arguments=arguments)
+
+
+def test_a_run_ends_with_an_ensemble_and_its_figures(stage_run):
+    model, config, facts = load_model(stage_run.folder / "cvm.safetensors")
+    assert len(model.members) == config.members == 4
+    figures = json.loads((stage_run.folder / "cross_validation.json").read_text())
+    assert figures["films"] <= 6 and len(figures["repetitions"]) == 2
+    assert figures["together"]["accuracy"] == facts["cross_validated"]["together"]["accuracy"]
+    assert sum(map(sum, figures["together"]["confusion"])) == figures["films"]
+    assert (stage_run.folder / "cvm.safetensors").stat().st_size < 10_000_000
+
+
+def test_a_run_goes_on_with_the_networks_it_has(stage_run, monkeypatch, capsys):
+    before = load_checkpoint(stage_run.folder / "best_model.pth")["model"]
+    (stage_run.folder / "member_03.pth").unlink()
+    asked = []
+    from stage_training import StageTrainer
+
+    fit = StageTrainer.fit
+    monkeypatch.setattr(StageTrainer, "fit", lambda self, rows, seed: asked.append(seed) or fit(self, rows, seed))
+    assert train.main(stage_run.arguments) == 0
+    after = load_checkpoint(stage_run.folder / "best_model.pth")["model"]
+    assert asked == [3] and all(torch.equal(before[name], after[name]) for name in before)
+    assert train.main([*stage_run.arguments, "--loss", "coral"]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(drawn_phantoms, tmp_path, capsys):
+    place = ["--dataset", str(drawn_phantoms), "--output", str(tmp_path)]
+    assert train.main(["--model", "cvm", *place]) == 2
+    assert "--needs" in capsys.readouterr().err
+    assert train.main(["--model", "cvm", *place, "--members", "3"]) == 2
+    assert "multiple" in capsys.readouterr().err
+
+
+def test_weights_are_used_only_with_those_they_were_taught_with(stage_run, tmp_path, oracle, capsys):
+    device = torch.device("cpu")
+    predictor = load_predictor(stage_run.folder / "cvm.safetensors", device)
+    assert predictor.names_stage and predictor.cervical.namer is not None
+    beside = stage_run.folder / "vertebrae.safetensors"
+    save_weights(beside, build_model(oracle.config), oracle.config, {"labelled": ["x"]}, half=True)
+    film = next((tmp_path.parent / "nothing").glob("*"), None)
+    assert film is None
+    assert predict.main([str(beside.with_name("a.png")), "-o", str(tmp_path), "--weights", str(beside)]) == 2
+    capsys.readouterr()
+    assert evaluate.main(["--dataset", "x", "--weights", str(stage_run.folder / "cvm.safetensors")]) == 2
+    with pytest.raises(Exception, match="other vertebrae weights"):
+        load_predictor(stage_run.folder / "cvm.safetensors", device)
+    beside.unlink()
+    with pytest.raises(Exception, match="put them beside"):
+        load_predictor(stage_run.folder / "cvm.safetensors", device)
+
+
+def test_a_neck_is_read_with_stage_rule_and_reason(stage_run, oracle, drawn_phantoms):
+    model, config, facts = load_model(stage_run.folder / "cvm.safetensors")
+    reader = CervicalReader(oracle, StageNamer(model, config, torch.device("cpu"), facts))
+    films = labelled(drawn_phantoms, "test")
+    readings = read_necks(reader, films)
+    for film, reading in zip(films, readings, strict=True):
+        if film.vertebrae.known.all():
+            assert reading.stage in range(1, 7) and np.isclose(reading.probabilities.sum(), 1.0, atol=1e-4)
+            assert reading.geometry.reason.endswith(f"CS{reading.geometry.rule}") and reading.stretch == 1.0
+            left, top, width, height = reading.roi
+            inside = (reading.points_px >= [left, top]) & (reading.points_px <= [left + width, top + height])
+            assert inside.all()
+    figures = score_cervical(films, readings, config.stage_counts)
+    assert figures["vertebrae"]["mean_px"] == 0.0 and figures["cvm"]["films"] == figures["vertebrae"]["films"]
+    nothing, warnings = reader.read(np.zeros((40, 40), dtype=np.uint8))
+    assert nothing is None and warnings == [NO_NECK]
+
+
+def test_a_neck_cut_by_the_border_gets_no_stage(oracle, drawn_phantoms):
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    picture = read_film(film.image_path)
+    oracle_far = replace(oracle.find(picture), points_px=oracle.find(picture).points_px + [0, picture.shape[0] / 2])
+    reader = CervicalReader(SimpleNamespace(find=lambda picture, landmarks: oracle_far), namer=None)
+    cervical, warnings = reader.read(picture, film.truth_px())
+    assert cervical.stage is None and any("wholly" in text for text in warnings)
