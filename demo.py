@@ -43,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--revision", help="a commit, tag or branch of --repo-id (default: the newest commit)")
     add("--push", metavar="REPO", help="send the weights to this repository, where they are better, and end")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
-    add("--host", default="127.0.0.1", help="address to serve at; 0.0.0.0 lets others in (default: %(default)s)")
+    add("--host", help="address to serve at; 0.0.0.0 lets others in (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860)")
     add("--max-upload", type=float, default=30.0, metavar="MB", help="largest file to take (default: %(default)s)")
     add("--language", choices=("auto", *LANGUAGES), default="auto", help="first language (default: the browser's)")
@@ -150,9 +150,11 @@ def build_page(desk: Desk, language: str = "auto") -> gr.Blocks:
             renamed = [gr.Tab(label=say(title, chosen)) for title in TABS]
             return [*renamed, *batch_labels(chosen), read_web(f"about.{chosen}.html")]
 
-        header.change(
-            relabel, header, [*tabs, *labelled, about], api_visibility="private", queue=False, show_progress="hidden"
-        )
+        outputs = [*tabs, *labelled, about]
+        quietly = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+        header.change(relabel, header, outputs, **quietly)
+        # The head may tell its language before the page listens; it is asked once more when the page does.
+        demo.load(relabel, header, outputs, **quietly)
     demo.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
     return demo
 

@@ -130,7 +130,8 @@ class Desk:
             path = write_export(kind, reading, opened.film.pixels, Path(folder), question)
             content = base64.b64encode(path.read_bytes()).decode("ascii")
         return {
-            "name": path.name,
+            # An annotation file bears its film's name, as in Aariz; the other JSON file must not be taken for it.
+            "name": f"{path.stem}_data.json" if kind == "json" else path.name,
             "type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
             "content": content,
         }

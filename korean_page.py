@@ -86,7 +86,7 @@ PAGE = {
     "These weights do not read the neck, so no CVM stage is named.": (
         "현재 가중치는 경추를 판독하지 않으므로 CVM 단계를 판정하지 않습니다."
     ),
-    "By the published rules: stage {}.": "발표된 기준에 따르면 {}단계입니다.",
+    "By the published rules: stage {}": "발표된 기준에 따르면 {}단계",
     "The neck with its points": "점이 표시된 경추",
     "File": "파일",
     "Size": "크기",

@@ -207,7 +207,8 @@ def stage_panel(reading: "Reading", crop: str = "", language: str = "en") -> str
 def stage_title(reading: "Reading", language: str) -> str:
     """The stage in words; both of two neighbours where the model cannot tell between them."""
     if reading.stage is None:
-        return say("No stage is named.", language)
+        rule = reading.cervical.geometry.rule if reading.cervical is not None else None
+        return say("No stage is named." if rule is None else f"By the published rules: stage {rule}", language)
     stages = reading.cervical.stages if reading.cervical is not None and reading.cervical.stages else (reading.stage,)
     form = "stage {}" if len(stages) == 1 else "stage {} or {}"
     return f"{say('CVM stage', language)}: {say(form.format(*stages), language)}"
@@ -225,8 +226,8 @@ def neck_panel(cervical, crop: str, language: str) -> str:
     if crop:
         label = escape(say("The neck with its points", language), quote=True)
         parts.append(f'<img class="neck" src="{escape(crop, quote=True)}" alt="{label}">')
-    if cervical.geometry.rule is not None:
-        rule = say(f"By the published rules: stage {cervical.geometry.rule}.", language)
+    if cervical.geometry.rule is not None and cervical.stage is not None:
+        rule = say(f"By the published rules: stage {cervical.geometry.rule}", language)
         parts.append(f"<p>{escape(rule)}</p>")
     if cervical.geometry.reason:
         parts.append(f'<p class="reason">{escape(say(cervical.geometry.reason, language))}</p>')

@@ -34,7 +34,7 @@ def uploads(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(uploads):
+def served(uploads):
     """The served page with a reader that knows its answer, and its address."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
@@ -47,8 +47,8 @@ def page(uploads):
 
 
 @pytest.fixture(scope="module")
-def client(page):
-    return Client(page[1], verbose=False)
+def client(served):
+    return Client(served[1], verbose=False)
 
 
 def write_film(folder: Path, name: str = "film.png") -> Path:
@@ -111,8 +111,8 @@ def editor_id(address: str) -> int:
     return next(part["id"] for part in parts if part["props"].get("component_class_name") == "Editor")
 
 
-def test_the_pages_own_actions_give_a_stranger_nothing(page):
-    _, address = page
+def test_the_pages_own_actions_give_a_stranger_nothing(served):
+    _, address = served
     component = editor_id(address)
 
     def ask(name: str, question) -> dict:
@@ -131,13 +131,13 @@ def test_the_pages_own_actions_give_a_stranger_nothing(page):
 
 
 @pytest.mark.parametrize("path", ["file=/etc/passwd", "file=demo.py", f"file={ROOT / 'config.py'}", "file=../demo.py"])
-def test_no_file_of_the_machine_is_served(page, path):
+def test_no_file_of_the_machine_is_served(served, path):
     with pytest.raises(urllib.error.HTTPError, match="40[34]"):
-        urllib.request.urlopen(f"{page[1].rstrip('/')}/gradio_api/{path}", timeout=20)
+        urllib.request.urlopen(f"{served[1].rstrip('/')}/gradio_api/{path}", timeout=20)
 
 
-def test_nothing_is_sent_home_and_no_history_is_kept(page):
-    with urllib.request.urlopen(f"{page[1].rstrip('/')}/config", timeout=20) as answer:
+def test_nothing_is_sent_home_and_no_history_is_kept(served):
+    with urllib.request.urlopen(f"{served[1].rstrip('/')}/config", timeout=20) as answer:
         config = json.load(answer)
     assert config["analytics_enabled"] is False and not config.get("run_history")
     assert config["max_file_size"] == 2_000_000 if "max_file_size" in config else True
