@@ -1,23 +1,36 @@
-"""The page in a browser: `python demo.py [--port N] [--weights FILE] [--repo-id NAME/REPO]`.
+"""The page in a browser: `python demo.py [--port N] [--weights FILE] [--language ko]`.
 
 It works at once and offline on the bundled weights: a film in, its points to correct, its measurements and files out.
 """
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
 
 import gradio as gr
 
+from batch import batch_table, delete, read_batch, read_pixel_size, read_upload
 from config import UserError
 from desk import Desk
-from editor import Editor, read_web
+from editor import Editor, Header, read_web
 from reader import Reader
+from words import LANGUAGES, say
 
-BUNDLED = Path(__file__).parent / "weights"
+TITLE = "Cephalometric reading"
+TABS = ("One film", "Many films", "About")
+FILM_TYPES = [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"]
+# Two slow cores serve one film at a time; more people than this are asked to come back.
+LONGEST_QUEUE = 16
+ONE_AT_A_TIME = {"concurrency_id": "films", "concurrency_limit": 1}
+# Gradio keeps what is uploaded or downloaded in a folder; looked through so often, for what is older than that, s.
+SWEEP_EVERY_S, KEEP_S = 600, 3600
+FONTS = ("system-ui", "Segoe UI", "Noto Sans", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "sans-serif")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -29,24 +42,34 @@ def make_parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to serve at; 0.0.0.0 lets others in (default: %(default)s)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860)")
     add("--max-upload", type=float, default=30.0, metavar="MB", help="largest file to take (default: %(default)s)")
-    add("--language", choices=("auto", "en", "ko"), default="auto", help="first language (default: the browser's)")
+    add("--language", choices=("auto", *LANGUAGES), default="auto", help="first language (default: the browser's)")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command until it is interrupted; 2 for a mistake in the call."""
     options = make_parser().parse_args(arguments)
-    reader = Reader(lambda: find_weights(options), options.device)
-    desk = Desk(reader, options.max_upload)
-    demo = build_page(desk)
-    reader.start()
-    desk.lightbox.start_sweeping()
     try:
+        check_options(options)
+        reader = Reader(lambda: find_weights(options), options.device)
+        desk = Desk(reader, options.max_upload)
+        demo = build_page(desk, options.language)
+        reader.start()
+        desk.lightbox.start_sweeping()
         launch(demo, options)
     except (UserError, OSError) as error:
         print(f"demo.py: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuses what cannot be served, before anything is loaded."""
+    if not 0 < options.max_upload <= 1000:
+        raise UserError(f"--max-upload is {options.max_upload:g}; give megabytes, for example 30.")
+    for path in options.weights or []:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist; check --weights.")
 
 
 def find_weights(options: argparse.Namespace) -> list[Path]:
@@ -58,32 +81,161 @@ def find_weights(options: argparse.Namespace) -> list[Path]:
     return [default_weights(Path("checkpoints"))]
 
 
-def build_page(desk: Desk) -> gr.Blocks:
-    """The page."""
-    with gr.Blocks(
-        title="Cephalometric reading", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
-    ) as demo, gr.Tabs(), gr.Tab("One film"):
-        Editor(desk)
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def build_page(desk: Desk, language: str = "auto") -> gr.Blocks:
+    """The page, with everything that it can ask for."""
+    first = "en" if language == "auto" else language
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_EVERY_S, KEEP_S), fill_width=True) as demo:
+        header = Header(desk, language)
+        with gr.Tabs():
+            tabs = [gr.Tab(say(title, first)) for title in TABS]
+            with tabs[0]:
+                Editor(desk)
+            with tabs[1]:
+                labelled = build_batch(desk, header, first)
+            with tabs[2]:
+                about = gr.HTML(read_web(f"about.{first}.html"), apply_default_css=False)
+        add_endpoint(desk)
+
+        def relabel(chosen: str) -> list:
+            """Gradio's own parts in a language; the page's follow by themselves."""
+            chosen = chosen if chosen in LANGUAGES else "en"
+            renamed = [gr.Tab(label=say(title, chosen)) for title in TABS]
+            return [*renamed, *batch_labels(chosen), read_web(f"about.{chosen}.html")]
+
+        header.change(
+            relabel, header, [*tabs, *labelled, about], api_visibility="private", queue=False, show_progress="hidden"
+        )
+    demo.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
     return demo
+
+
+def build_batch(desk: Desk, header: Header, language: str) -> list:
+    """The tab for many films; returns what has words on it, in the order of `batch_labels`."""
+    intro = gr.HTML(apply_default_css=False)
+    with gr.Row():
+        files = gr.File(file_count="multiple", file_types=FILM_TYPES, height=220, scale=3)
+        with gr.Column(scale=1, min_width=240):
+            pixel_size = gr.Textbox(placeholder="0.1", max_lines=1)
+            start = gr.Button(variant="primary")
+    download = gr.DownloadButton(visible=False, variant="primary")
+    table = gr.HTML(apply_default_css=False, min_height=60)
+
+    def run(paths: list[str] | None, millimetres: str, chosen: str, progress=gr.Progress()) -> Iterator:  # noqa: B008
+        paths = [Path(path) for path in paths or []]
+        folder = Path(tempfile.mkdtemp(prefix="films_"))
+        chosen = chosen if chosen in LANGUAGES else "en"
+
+        def tell(number: int, name: str) -> None:
+            progress((number, len(paths)), desc=name, unit=say("films", chosen))
+
+        try:
+            archive = folder / "films.zip"
+            results = read_batch(
+                desk.reader, paths, archive, desk.largest_mb, read_pixel_size(millimetres), chosen, tell
+            )
+            yield batch_table(results, chosen), gr.DownloadButton(value=str(archive), visible=True), None
+        except UserError as error:
+            gr.Warning(say(str(error), chosen), title="")
+            yield "", gr.DownloadButton(visible=False), None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # Gradio serves a copy of its own, for an hour
+
+    outputs = [table, download, files]
+    start.click(
+        run, [files, pixel_size, header], outputs, show_progress_on=table, api_visibility="private", **ONE_AT_A_TIME
+    )
+    labelled = [intro, files, pixel_size, start, download]
+    for part, labels in zip(labelled, batch_texts(language), strict=True):
+        for name, text in labels.items():
+            setattr(part, name, text)
+    return labelled
+
+
+def batch_texts(language: str) -> list[dict[str, str]]:
+    """The words on the batch tab, a dict of properties for each part that has some."""
+    intro = say(
+        "Choose many films at once. Each is read as on the first tab; one archive brings points, measurements, "
+        "annotation, overlay and report of every film, and says which could not be read.",
+        language,
+    )
+    return [
+        {"value": f'<div class="ceph-text"><p>{intro}</p></div>'},
+        {"label": say("Films", language)},
+        {
+            "label": say("Millimetres per pixel", language),
+            "info": say("of films that do not state their own; empty where unknown", language),
+        },
+        {"value": say("Read all", language)},
+        {"label": say("Save the archive (ZIP)", language)},
+    ]
+
+
+def batch_labels(language: str) -> list:
+    """The batch tab's words as updates for Gradio."""
+    return [gr.update(**texts) for texts in batch_texts(language)]
+
+
+# --- for programs -----------------------------------------------------------------------------------------------------
+
+
+def add_endpoint(desk: Desk) -> None:
+    """The one endpoint for programs, `/predict`."""
+
+    def predict(film: str, pixel_size_mm: float | None = None) -> dict:
+        """Reads one lateral cephalogram.
+
+        film: PNG, JPEG, BMP, TIFF or DICOM. pixel_size_mm: millimetres per pixel, where the film does not state its
+        own; without it there are angles and ratios, but no lengths. Returns an entry of predict.py's
+        predictions.json: landmarks with 95 % radii, measurements beside their norms, the CVM stage, warnings.
+        """
+        from reading import describe_reading
+
+        if film is None:
+            raise gr.Error("There is no film; send a file.", print_exception=False)
+        if pixel_size_mm is not None and not 0.01 <= pixel_size_mm <= 2:
+            delete(Path(film))
+            raise gr.Error("A pixel size lies between 0.01 and 2 mm; send such a number.", print_exception=False)
+        try:
+            reading, _ = read_upload(desk.reader, Path(film), desk.largest_mb, pixel_size_mm)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        return describe_reading(reading, Path(film).name)
+
+    film = gr.File(label="film", type="filepath", visible=False)
+    pixel_size = gr.Number(label="pixel_size_mm", visible=False, value=None)
+    reading = gr.JSON(label="reading", visible=False)
+    ask = gr.Button(visible=False)
+    ask.click(predict, [film, pixel_size], reading, api_name="predict", **ONE_AT_A_TIME)
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
 
 
 def page_theme() -> gr.themes.Base:
     """Fonts that are on every machine, so that nothing is fetched, and the page's own accent."""
-    fonts = ("system-ui", "Segoe UI", "Noto Sans", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "sans-serif")
-    return gr.themes.Base(primary_hue="cyan", neutral_hue="slate", font=fonts, font_mono=("ui-monospace", "monospace"))
+    theme = gr.themes.Base(neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace"))
+    accents = ("button_primary_background_fill", "button_primary_border_color", "color_accent")
+    colours = dict.fromkeys(
+        (*accents, *(f"{name}_dark" for name in accents if name != "color_accent")), "var(--c-accent)"
+    )
+    inks = dict.fromkeys(("button_primary_text_color", "button_primary_text_color_dark"), "var(--c-accent-ink)")
+    return theme.set(**colours, **inks, button_primary_background_fill_hover="var(--c-accent)")
 
 
 def launch(demo: gr.Blocks, options: argparse.Namespace, **more) -> tuple:
-    """Serves the page."""
+    """Serves the page until it is interrupted, or as `more` says."""
     return demo.launch(
         server_name=options.host,
         server_port=options.port,
         max_file_size=int(options.max_upload * 1e6),
         css=read_web("page.css"),
         theme=page_theme(),
+        footer_links=["api"],
         run_history=False,
         ssr_mode=False,
-        show_error=False,
         **more,
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from annotations import read_landmarks
 from config import LANDMARK_INDEX, LANDMARKS, SYMBOLS, UserError
 from files import read_bytes, read_json, write_text
-from intake import Film, take_in
+from intake import PIXEL_SIZES_MM, Film, take_in
 from lightbox import Lightbox, OpenFilm
 from norms import DEFAULT_CHOICE, NORM_CHOICES
 from panels import sections, stage_panel
@@ -27,7 +27,6 @@ from words import LANGUAGES
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
 
-PIXEL_SIZES_MM = (0.01, 2.0)
 SCALE_SOURCES = ("from the DICOM file", "given by the user", "measured on the ruler", "stated with the example")
 EXAMPLES = Path(__file__).parent / "examples"
 TITLES = {symbol: title for symbol, title, _ in LANDMARKS}
@@ -265,7 +264,8 @@ def read_annotation(text: str) -> np.ndarray:
 def list_examples() -> list[dict]:
     """The example films: `name`, `file`, `title` and `pixel_size_mm` each."""
     listing = EXAMPLES / "examples.json"
-    return read_json(listing) if listing.exists() else []
+    examples = read_json(listing) if listing.exists() else []
+    return [{"name": Path(each["file"]).stem} | each for each in examples]
 
 
 def read_example(example: dict) -> Film:

@@ -1,4 +1,4 @@
-"""The page of one film as a Gradio component: the film under its points, and all that follows from them.
+"""The page's own Gradio components: its head, and one film under its points with all that follows from them.
 
 The browser's part lies in `web/`. An edit sends the user's points and nothing else; no film is sent twice.
 """
@@ -26,17 +26,39 @@ def read_web(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
 
 
+class Header(gr.HTML):
+    """The page's head. Its value is the page's language; it shows whether the models are there."""
+
+    def __init__(self, desk: Desk, language: str = "auto", **options):
+        """language: a key of `words.LANGUAGES`, or "auto" for the browser's."""
+        self._desk = desk
+        super().__init__(
+            html_template=read_web("header.html"),
+            js_on_load=read_web("header.js"),
+            apply_default_css=False,
+            language=language,
+            words={"ko": WORDS},
+            **options,
+        )
+
+    def get_block_name(self) -> str:
+        return "html"
+
+    @server
+    def model_status(self, question) -> dict:
+        return answer(self._desk.model_status, question)
+
+
 class Editor(gr.HTML):
     """One film: opened, read, corrected, measured and saved. Its server functions serve its own page alone."""
 
-    def __init__(self, desk: Desk, language: str = "en", **options):
+    def __init__(self, desk: Desk, **options):
         self._desk = desk
         super().__init__(
             html_template=read_web("editor.html"),
             css_template=read_web("editor.css"),
             js_on_load="\n".join(map(read_web, SCRIPTS)),
             apply_default_css=False,
-            language=language,
             words={"ko": WORDS},
             largest_mb=desk.largest_mb,
             titles=TITLES,

@@ -13,6 +13,7 @@ from headers import Damaged, read_header
 from images import decode_dicom, decode_picture, dicom_header, dicom_pixel_size_mm, read_dicom
 
 LARGEST_PIXELS = 100_000_000
+PIXEL_SIZES_MM = (0.01, 2.0)  # of any film that is worth reading
 LONGEST_NAME = 80
 
 

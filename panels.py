@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis import GROUPS
 from config import STAGE_COUNT
+from korean_page import NECK_WORDS
 from norms import DEFAULT_CHOICE
 from wigglegram import UNITS, place, wigglegram
 from words import say
@@ -53,7 +54,10 @@ def measures_panel(table: dict[str, dict], language: str) -> str:
     if not table:
         return f'<p class="nothing">{escape(say("Nothing can be measured without points.", language))}</p>'
     outside = sum(row["level"] != "normal" for row in table.values())
-    count = say(f"{outside} of {len(table)} lie outside their norm.", language)
+    count = say(
+        f"{outside} of {len(table)} lie outside their norm's band: one standard deviation, or its author's range.",
+        language,
+    )
     titles = ("Measurement", "Value", "Deviation", "Norm")
     head = "".join(f'<th scope="col">{escape(say(title, language))}</th>' for title in titles)
     bodies = "".join(group_rows(name, names, table, language) for name, names in GROUPS.items())
@@ -124,7 +128,7 @@ def deviation_bar(row: dict, language: str) -> str:
     """A row's place beside the norm's band as a small SVG: hollow where the norm is a range."""
 
     def across(where: float) -> float:
-        return BAR_WIDTH * (0.5 + 0.47 * max(-1.0, min(1.0, where / BAR_DEVIATIONS)))
+        return BAR_WIDTH * (0.5 + 0.45 * max(-1.0, min(1.0, where / BAR_DEVIATIONS)))
 
     middle, left, right = BAR_HEIGHT / 2, across(-1), across(1)
     label = say("above the norm" if row["level"] == "high" else "below the norm", language)
@@ -223,11 +227,18 @@ def neck_panel(cervical, crop: str, language: str) -> str:
         label = escape(say("The neck with its points", language), quote=True)
         parts.append(f'<img class="neck" src="{escape(crop, quote=True)}" alt="{label}">')
     if cervical.geometry.rule is not None:
-        rule = say("By the published rules: stage {}.", language).format(cervical.geometry.rule)
+        rule = say(f"By the published rules: stage {cervical.geometry.rule}.", language)
         parts.append(f"<p>{escape(rule)}</p>")
     if cervical.geometry.reason:
-        parts.append(f'<p class="reason">{escape(say(cervical.geometry.reason, language))}</p>')
+        parts.append(f'<p class="reason">{escape(say_reason(cervical.geometry.reason, language))}</p>')
     return "".join(parts)
+
+
+def say_reason(reason: str, language: str) -> str:
+    """The reason for a stage in a language, word by word."""
+    for english, korean in NECK_WORDS.items() if language == "ko" else ():
+        reason = reason.replace(english, korean)
+    return reason
 
 
 def stage_bar(stage: int, probability: float, chosen: bool, language: str) -> str:

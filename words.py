@@ -6,10 +6,12 @@ import re
 from functools import lru_cache
 
 import korean
+import korean_page
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 NECK_REASON = re.compile(r"C2.*: CS[1-6]")
-WORDS = {english: translation for table in korean.TABLES for english, translation in table.items()}
+TABLES = (*korean.TABLES, *korean_page.TABLES)
+WORDS = {english: translation for table in TABLES for english, translation in table.items()}
 
 
 def say(english: str, language: str = "en") -> str:

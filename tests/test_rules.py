@@ -14,7 +14,7 @@ ROOMS = [
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
-    "norms", "analysis", "tracing", "korean", "words",
+    "norms", "analysis", "tracing", "korean", "korean_page", "words",
     "vertebrae_geometry", "stage_input",
     "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "stage_namer", "cervical",
@@ -24,7 +24,7 @@ ROOMS = [
     "report", "sharing", "card", "hub",
     "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
-    "intake", "lightbox", "reader", "panels", "previews", "desk", "editor",
+    "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
 COMMANDS = [
     "train",

@@ -20,7 +20,8 @@ let ruler = null; // { from, to } film places
 let asked = 0; // number of the latest request for measurements
 let chosen = null; // symbol of the point in focus
 
-const say = (text) => (props.words[props.language] ?? {})[text] ?? text;
+const language = () => document.documentElement.dataset.cephLanguage ?? "en"; // the page's head sets it
+const say = (text) => (props.words[language()] ?? {})[text] ?? text;
 
 // Fills {} in a translated form, one after the other.
 function sayForm(form, ...parts) {
@@ -37,8 +38,8 @@ const rulerLine = svgElement("g", { class: "ruler" }, find(".drawing"));
 const hand = new Hand(stage, view, marks, {
   picks: () => !isMeasuring() && !root.classList.contains("no-marks"),
   grab: (point) => (choose(point.symbol), marks.focus(point.symbol)),
-  move: (point, x, y) => place(point.symbol, x, y),
-  drop: (point) => keep(point.symbol),
+  move: (point, x, y) => (place(point.symbol, x, y), showTip(null)), // it would hide what one aims at
+  drop: (point) => (keep(point.symbol), showTip(points.get(point.symbol))),
   cancel: () => showEdits(),
   press: pressFilm,
   hover: showTip,
@@ -64,7 +65,7 @@ function writeTexts() {
       return button;
     })
   );
-  root.lang = props.language;
+  root.lang = language();
   writeHoldsFor();
   if (film) describeFilm();
   if (points.size) marks.draw(view.scale);
@@ -138,7 +139,7 @@ async function openFile(file) {
       )
     );
   }
-  await open("open_film", { binary: true, data: { film: file, language: props.language } });
+  await open("open_film", { binary: true, data: { film: file, language: language() } });
 }
 
 async function open(name, question) {
@@ -179,6 +180,7 @@ function showPoints(answer) {
   root.dataset.state = found.size ? "points" : "refused";
   showEdits(true);
   showSections(answer);
+  if (!found.size && find(".cvm .stages, .cvm .neck")) selectTab(find("#ceph-tab-cvm")); // a crop of the neck alone
   announce(sayForm("{} points found.", found.size));
 }
 
@@ -263,7 +265,7 @@ function choose(symbol) {
 
 function question_of(more = {}) {
   const { key, pixel_size_mm, scale_source } = film;
-  return { key, edits, pixel_size_mm, scale_source, norm_set: normSet(), language: props.language, ...more };
+  return { key, edits, pixel_size_mm, scale_source, norm_set: normSet(), language: language(), ...more };
 }
 
 // Asks for the measurements of the points as they are; an answer that a later question has overtaken is dropped.
@@ -377,7 +379,7 @@ element.addEventListener("click", (event) => {
   if (action) actions[action](button);
   else if (show) root.classList.toggle(`no-${show}`, !toggle(button));
   else if (kind) save(kind);
-  else if (example) open("open_example", { name: example, language: props.language });
+  else if (example) open("open_example", { name: example, language: language() });
   else if (button.role === "tab") selectTab(button);
 });
 
@@ -502,7 +504,7 @@ document.addEventListener("paste", (event) => {
 });
 window.addEventListener("pagehide", () => film && server.close_film({ key: film.key }));
 
-watch("language", async () => {
+window.addEventListener("ceph-language", async () => {
   writeTexts();
   if (!points.size) return;
   measure();

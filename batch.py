@@ -1,0 +1,120 @@
+"""Many films to one archive for the page: each as `exports` writes it, with progress and a sentence for each that
+failed.
+"""
+
+import contextlib
+import html
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from config import UserError
+from files import read_bytes
+from intake import PIXEL_SIZES_MM, clean_name, stem, take_in
+from reader import Reader
+from words import say
+
+MOST_FILMS = 200
+
+
+def read_batch(
+    reader: Reader,
+    paths: list[Path],
+    archive: Path,
+    largest_mb: float,
+    pixel_size_mm: float | None = None,
+    language: str = "en",
+    tell: Callable[[int, str], None] = lambda number, name: None,
+) -> list[dict]:
+    """Reads uploaded films into an archive; each is deleted as soon as it is read.
+
+    Args:
+        pixel_size_mm: of the films that do not state their own.
+        tell: is told each film's number, from 0, and name before it is read.
+    Returns:
+        for each film `name` and `error`, which is empty where all went well.
+    Raises:
+        UserError: there is no film, there are too many, or the archive cannot be written.
+    """
+    if not paths:
+        raise UserError("There is no film yet; choose some first.")
+    if len(paths) > MOST_FILMS:
+        raise UserError(f"{len(paths)} films are too many at once; take up to {MOST_FILMS}, or use predict.py.")
+    from exports import write_archive
+
+    results = [{"name": clean_name(path.name), "error": ""} for path in paths]
+
+    def read_one(number: int, path: Path):
+        tell(number, results[number]["name"])
+        try:
+            return read_upload(reader, path, largest_mb, pixel_size_mm)
+        except UserError as error:
+            results[number]["error"] = str(error)
+            raise
+
+    def films() -> Iterator[tuple[str, Callable]]:
+        for number, path in enumerate(paths):
+            yield stem(results[number]["name"]), lambda number=number, path=path: read_one(number, path)
+
+    try:
+        write_archive(archive, films(), language)
+    finally:
+        for path in paths:
+            delete(path)
+    return results
+
+
+def read_upload(
+    reader: Reader, path: Path, largest_mb: float, pixel_size_mm: float | None
+) -> tuple[object, np.ndarray]:
+    """The reading and the pixels of an uploaded file, which is then gone."""
+    try:
+        film = take_in(read_bytes(path), path.name, largest_mb)
+    finally:
+        delete(path)
+    if film.pixel_size_mm is None and pixel_size_mm is not None:
+        reading = reader.read(replace(film, pixel_size_mm=pixel_size_mm))
+        return replace(reading, scale_source="given by the user"), film.pixels
+    reading = reader.read(film)
+    source = "from the DICOM file" if film.pixel_size_mm is not None else ""
+    return replace(reading, scale_source=source), film.pixels
+
+
+def read_pixel_size(text: str | None) -> float | None:
+    """Millimetres per pixel as someone typed them; None where nothing was typed.
+
+    Raises:
+        UserError: it is no such number.
+    """
+    typed = (text or "").strip().replace(",", ".")
+    if not typed:
+        return None
+    try:
+        value = float(typed)
+    except ValueError:
+        value = math.nan
+    low, high = PIXEL_SIZES_MM
+    if not low <= value <= high:
+        raise UserError(f"A pixel size lies between {low:g} and {high:g} mm; enter such a number.")
+    return value
+
+
+def delete(path: Path) -> None:
+    """Removes a file, if it is there."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def batch_table(results: list[dict], language: str = "en") -> str:
+    """What became of each film, as HTML."""
+    read = sum(not each["error"] for each in results)
+    head = html.escape(say(f"{read} of {len(results)} films read.", language))
+    rows = "".join(
+        f'<tr class="{"failed" if each["error"] else "read"}"><td>{html.escape(each["name"])}</td>'
+        f"<td>{html.escape(say(each['error'] or 'read', language))}</td></tr>"
+        for each in results
+    )
+    return f'<div class="ceph-text"><p>{head}</p><table>{rows}</table></div>'
