@@ -16,7 +16,7 @@ import numpy as np
 from annotations import read_landmarks
 from config import LANDMARK_INDEX, LANDMARKS, SYMBOLS, UserError
 from files import read_bytes, read_json, write_text
-from intake import PIXEL_SIZES_MM, Film, stem, take_in
+from intake import PIXEL_SIZES_MM, Film, take_in
 from lightbox import Lightbox, OpenFilm
 from norms import DEFAULT_CHOICE, NORM_CHOICES
 from panels import sections, stage_panel
@@ -265,8 +265,8 @@ def read_annotation(text: str) -> np.ndarray:
 def list_examples() -> list[dict]:
     """The example films: `name`, `file`, `title` and `pixel_size_mm` each."""
     listing = EXAMPLES / "examples.json"
-    films = read_json(listing) if listing.exists() else []
-    return [each | {"name": stem(each["file"])} for each in films]
+    examples = read_json(listing) if listing.exists() else []
+    return [{"name": Path(each["file"]).stem} | each for each in examples]
 
 
 def read_example(example: dict) -> Film:

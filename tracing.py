@@ -36,7 +36,7 @@ LINES = (
     line("S-N", "plane", "S N", 0.12),
     line("Frankfort horizontal", "plane", "Po Or", 0.15),
     line("Palatal plane", "plane", "PNS ANS", 0.25),
-    line("Functional occlusal plane", "plane", "UMT+LMT UPM+LPM", 1.2),
+    line("Functional occlusal plane", "plane", "UMT+LMT UPM+LPM", 2.5),
     line("Mandibular plane", "plane", "Go Me", 0.2),
     line("N-A", "plane", "N A", 0.15),
     line("N-B", "plane", "N B", 0.1),
@@ -98,14 +98,17 @@ def curve_through(knots_px: np.ndarray) -> np.ndarray:
 def bezier_arms(knots_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two inner control points, (k - 1, 2) each, of the cubic Bezier curve from each knot to the next.
 
-    A tangent halves the angle between the ways to its knot and from it; an arm is a third of its own piece, so a
-    short piece beside a long one cannot overshoot.
+    A tangent halves the angle between the ways to its knot and from it. An arm is a third of its own piece, and no
+    longer than half the piece on the knot's other side: a short piece cannot overshoot, and a long one, such as the
+    lower border of the mandible, is straight but for its ends.
     """
     ways = np.diff(knots_px, axis=0)
     directions = np.array([unit(way) for way in ways])
     tangents = np.array([unit(sum(directions[max(i - 1, 0) : i + 1])) for i in range(len(knots_px))])
-    arms = np.linalg.norm(ways, axis=1)[:, None] / 3.0
-    return knots_px[:-1] + arms * tangents[:-1], knots_px[1:] - arms * tangents[1:]
+    lengths = np.linalg.norm(ways, axis=1)
+    before, after = np.append(np.inf, lengths[:-1]), np.append(lengths[1:], np.inf)  # the pieces on the other sides
+    first, second = (np.minimum(lengths / 3.0, other / 2.0)[:, None] for other in (before, after))
+    return knots_px[:-1] + first * tangents[:-1], knots_px[1:] - second * tangents[1:]
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

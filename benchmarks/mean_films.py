@@ -15,13 +15,16 @@ from tqdm import tqdm
 
 from analysis import measure
 from anatomy import VERTEBRAL_POINTS
-from config import LANDMARK_COUNT, UserError
+from config import LANDMARK_COUNT, LANDMARK_INDEX, UserError
 from files import read_json, write_bytes, write_json
 from films import Film, scan_split
-from head import fit_similarity, move_points, shape_size
+from head import fit_similarity, join_matrices, move_points, shape_size
 from images import read_film
 
 LEAST_FILMS = 100  # fewer would be too near to single patients to be shown
+# ISBI 2015's films have 58.5 mm between them at the size that the challenge states, less than skulls do.
+SELLA_NASION_MM = 67.0
+SELLA, NASION = LANDMARK_INDEX["S"], LANDMARK_INDEX["N"]
 HEIGHT = 1200  # px of the example films
 GRID = 8  # px between the places where a warp is worked out
 STIFFNESS = 1e-3  # of the thin plates: they need not pass through every reader's error
@@ -30,8 +33,9 @@ FILLING_ROUNDS = 30
 NOISE = 6.0  # px by which landmarks are taken to be misread, where unknown points are foretold from them
 FLOW_ROUNDS = 2
 FLOW_BLUR, LARGEST_FLOW = 14.0, 24.0  # px
+EDGE = 0.08  # share of a side over which the flow fades towards the frame
 FEW = 0.5  # share of the films that must reach a place for it to be at full brightness
-GAMMA, GRAIN = 1.25, 2.0  # darkens the middle greys; grey levels of noise, as films have
+GAMMA, GRAIN = 1.1, 2.0  # darkens the middle greys; grey levels of noise, as films have
 # (file, title, ANB, SN-GoGn): class I by Steiner's limits and by ISBI 2015's alike.
 EXAMPLES = (
     ("class1", "Skeletal class I", 3.5, 33.0),
@@ -77,11 +81,12 @@ def write_examples(dataset: Path, vertebrae: Path | None, output: Path) -> None:
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
         assert done, "OpenCV could not encode a film"
         write_bytes(output / f"{name}.jpg", data.tobytes())
-        table = measure(shape[:LANDMARK_COUNT], pixel_size_mm)
+        own_size_mm = round(SELLA_NASION_MM / np.linalg.norm(np.subtract(*shape[[SELLA, NASION]])), 4)
+        table = measure(shape[:LANDMARK_COUNT], own_size_mm)
         built = {measured: round(table[measured]["value"], 1) for measured in ("SNA", "SNB", "ANB", "SN-GoGn", "Wits")}
         print(f"{name}: {built}, {len(data) / 1000:.0f} kB")
         entries.append({
-            "file": f"{name}.jpg", "title": title, "class": title.split()[-1], "pixel_size_mm": pixel_size_mm,
+            "file": f"{name}.jpg", "title": title, "class": title.split()[-1], "pixel_size_mm": own_size_mm,
             "measurements": built,
         })  # fmt: skip
     write_json(output / "examples.json", entries)
@@ -132,8 +137,16 @@ def align(shapes: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     for _ in range(6):
         mean = (mean - mean.mean(axis=0)) * size / shape_size(mean) + middle
         moves = [fit(shape, mean) for shape in landmarks]
+        turn = np.mean([np.arctan2(move[1, 0], move[0, 0]) for move in moves])  # none on average: upright as the films
+        moves = [rotated(move, -turn, middle) for move in moves]
         mean = np.nanmean([move_points(*each) for each in zip(landmarks, moves, strict=True)], axis=0)
     return np.array([move_points(*each) for each in zip(shapes, moves, strict=True)]), moves
+
+
+def rotated(move: np.ndarray, turn: float, middle: np.ndarray) -> np.ndarray:
+    """A (2, 3) matrix followed by a turn about a point, radians."""
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return join_matrices(move, np.column_stack([matrix, middle - matrix @ middle]))
 
 
 def fit(shape: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -266,7 +279,14 @@ def flow_to(average: np.ndarray, film: np.ndarray) -> np.ndarray:
     flow = 2 * cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
     flow = cv2.GaussianBlur(flow, (0, 0), FLOW_BLUR / 2)
     flow *= np.minimum(1.0, LARGEST_FLOW / np.maximum(np.linalg.norm(flow, axis=-1, keepdims=True), 1e-6))
+    flow *= near_middle(half)[..., None]
     return cv2.resize(flow, grid_of((width, height)).shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def near_middle(size: tuple[int, int]) -> np.ndarray:
+    """(H, W) 1 within a picture of `size` (width, height), falling to 0 at its edge, whose own line must not draw."""
+    across, down = (np.minimum(np.arange(side), np.arange(side)[::-1]) / (EDGE * side) for side in size)
+    return np.clip(np.minimum(across[None], down[:, None]), 0.0, 1.0)
 
 
 def local_contrast(picture: np.ndarray) -> np.ndarray:

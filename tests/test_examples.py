@@ -71,6 +71,7 @@ def test_shapes_are_laid_over_each_other_and_unknown_points_foretold():
     shapes = heads(40)
     aligned, moves = align(shapes)
     assert aligned.std(axis=0).max() < 0.2 * shapes.std(axis=0).max() + 12 and len(moves) == 40
+    assert abs(np.mean([np.arctan2(move[1, 0], move[0, 0]) for move in moves])) < 1e-3
     pogonion = SYMBOLS.index("Pog")
     far = np.linalg.norm(aligned[:, pogonion] - aligned[:, pogonion].mean(axis=0), axis=1).argmax()
     holes = aligned.copy()

@@ -56,5 +56,9 @@ def test_curves_make_no_loop_where_a_short_piece_follows_a_long_one():
         steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0], (steps[:-1] * steps[1:]).sum(axis=1)
     )))  # fmt: skip
     assert turns.max() < 30
+    # The long side stays within a few pixels of straight, though it bends at both its ends.
+    border = curve_through(np.array([[0.0, -200], [0, 0], [600, 300], [640, 290]]))
+    along = border[(border[:, 0] > 150) & (border[:, 0] < 590)]
+    assert np.abs(along[:, 1] - along[:, 0] / 2).max() < 45
     first, second = bezier_arms(np.array([[0.0, 0], [30, 0]]))
     assert np.allclose(first, [[10, 0]]) and np.allclose(second, [[20, 0]])

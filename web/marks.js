@@ -133,15 +133,16 @@ function extendEnds(knots, share) {
 function smoothPath(knots) {
   const ways = knots.slice(1).map((knot, index) => between(knots[index], knot));
   const directions = ways.map(unit);
+  const lengths = ways.map((way) => Math.hypot(...way));
   const tangents = knots.map((_, index) => {
     const [before, after] = [directions[Math.max(index - 1, 0)], directions[Math.min(index, ways.length - 1)]];
     return unit([before[0] + after[0], before[1] + after[1]]);
   });
   let path = `M${knots[0]}`;
-  ways.forEach((way, index) => {
-    const arm = Math.hypot(...way) / 3;
-    const first = shifted(knots[index], tangents[index], arm);
-    const second = shifted(knots[index + 1], tangents[index + 1], -arm);
+  ways.forEach((_, index) => {
+    const arm = (other) => Math.min(lengths[index] / 3, (lengths[other] ?? Infinity) / 2);
+    const first = shifted(knots[index], tangents[index], arm(index - 1));
+    const second = shifted(knots[index + 1], tangents[index + 1], -arm(index + 1));
     path += `C${first} ${second} ${knots[index + 1]}`;
   });
   return path;
