@@ -68,6 +68,7 @@ class Editor(gr.HTML):
             examples=example_cards(),
             **options,
         )
+        self.props["component_id"] = self._id  # by which a page that is closed puts its film away
 
     def get_block_name(self) -> str:
         return "html"

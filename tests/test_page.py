@@ -326,3 +326,15 @@ def test_an_example_film_is_a_click_away(visit):
     page.wait_for_selector(".ceph[data-state=points][aria-busy=false]")
     page.click("#ceph-tab-film")
     assert "stated with the example" in page.inner_text(".film-scale")
+
+
+def test_a_closed_page_takes_its_film_along(visit, film, served):  # noqa: F811
+    page, films = visit(), served[0].lightbox.films
+    open_film(page, film)
+    newest = next(reversed(films))
+    open_film(page, film)
+    assert newest not in films, "opening another film puts the last one away"
+    newest = next(reversed(films))
+    page.goto("about:blank")
+    page.wait_for_timeout(500)
+    assert newest not in films

@@ -502,7 +502,16 @@ document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData?.files ?? [];
   if (file && element.offsetParent) openFile(file);
 });
-window.addEventListener("pagehide", () => film && server.close_film({ key: film.key }));
+
+// A page that goes away can only send a beacon, which Gradio's own `server` does not; it asks for the same.
+window.addEventListener("pagehide", () => {
+  if (!film) return;
+  const question = { data: { key: film.key }, component_id: props.component_id, fn_name: "close_film" };
+  const body = JSON.stringify({ ...question, session_hash: "closing" });
+  const address = `${window.gradio_config?.root ?? location.origin}/gradio_api/component_server`;
+  navigator.sendBeacon(address, new Blob([body], { type: "application/json" }));
+});
+
 
 window.addEventListener("ceph-language", async () => {
   writeTexts();
