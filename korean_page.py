@@ -9,6 +9,7 @@ PAGE = {
     "Light or dark": "밝은 화면 또는 어두운 화면",
     "Loading the models …": "모델을 불러오는 중 …",
     "Ready": "준비됨",
+    "The models could not be loaded.": "모델을 불러오지 못했습니다.",
     "One film": "사진 한 장",
     "Many films": "여러 장",
     "About": "안내",

@@ -46,6 +46,7 @@ class Reader:
             self.predictors = [load_predictor(path, device) for path in self.find_weights()]
             self.state = READY
         except UserError as error:
+            log.error("The models could not be loaded: %s", error)
             self.state, self.problem = FAILED, str(error)
         except Exception:
             log.exception("The models could not be loaded.")

@@ -51,8 +51,9 @@ function speak() {
 }
 
 function showStatus() {
-  const texts = { loading: say("Loading the models …"), ready: say("Ready"), failed: say(status.problem) };
+  const texts = { loading: say("Loading the models …"), ready: say("Ready"), failed: say("The models could not be loaded.") };
   find(".status").textContent = texts[status.state];
+  find(".status").title = say(status.problem);
   find(".status").dataset.state = status.state;
 }
 
