@@ -53,6 +53,9 @@ PAGE = {
     "No film at hand? These examples show no patient: they were warped from a mean of many films.": (
         "사진이 없습니까? 다음 예제는 많은 사진의 평균을 변형한 것으로 환자의 사진이 아닙니다."
     ),
+    "Skeletal class I": "골격성 I급",
+    "Skeletal class II": "골격성 II급",
+    "Skeletal class III": "골격성 III급",
     "What you will see here": "여기에 표시되는 내용",
     "29 landmarks, each with how far it can be trusted; every one can be moved.": (
         "29개 계측점과 각각의 신뢰도. 모든 점을 옮길 수 있습니다."

@@ -21,7 +21,8 @@ from test_reading import make_reading
 import demo
 from batch import batch_table, read_batch, read_pixel_size
 from config import UserError
-from desk import Desk
+from desk import EXPORTS, SCALE_SOURCES, Desk, list_examples
+from norms import NORM_CHOICES
 from reading import describe_reading
 from words import WORDS, say
 
@@ -221,6 +222,8 @@ def test_everything_on_the_page_is_said_in_korean():
         text = (ROOT / f"{name}.py").read_text(encoding="utf-8")
         said |= set(re.findall(r'\bsay\(\s*"([^"{}]+)", ', text))
     assert len(said) > 80 and not {text for text in said if text not in WORDS}
+    said = [*EXPORTS.values(), *(each["title"] for each in list_examples()), *NORM_CHOICES, *SCALE_SOURCES]
+    assert not {text for text in said if text not in WORDS}
     for text in (*demo.TABS, *(text for part in demo.batch_texts("en") for text in part.values())):
         assert say(re.sub("<.*?>", "", text), "ko") != text
     assert all(translation.count("{") == english.count("{}") for english, translation in WORDS.items())
