@@ -225,18 +225,17 @@ class Config:
     landmarks: tuple[str, ...] = setting(SYMBOLS, "symbols of the points that the model was taught, in order")
     taught_by: tuple[str, ...] = setting(("expert",) * LANDMARK_COUNT, 'for each of them "expert" or "reader"')
     stage_counts: tuple[int, ...] = setting((), "training films of each stage, 1 to 6")
-    head_shape: tuple[float, ...] = setting(
-        (), "x, y of the mean position of each landmark in the head's frame, net px"
-    )
-    neck_shape: tuple[float, ...] = setting(
-        (), "x, y of the mean position of each vertebral point in the neck's frame, net px"
-    )
+    head_shape: tuple[float, ...] = setting((), "x, y of each landmark's mean position in the head's frame, net px")
+    neck_shape: tuple[float, ...] = setting((), "x, y of each vertebral point's mean position in the neck's frame")
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
             check_setting(each, getattr(self, each.name))
         if self.head_frame and self.model != "landmarks":
             raise UserError(f"--head-frame is for --model landmarks; leave it out with {self.model}.")
+        losses = ("corn", "coral", "soft") if self.model == "cvm" else ("ce", "weighted", "focal", "coral")
+        if self.loss not in losses:
+            raise UserError(f"--loss {self.loss} is not for --model {self.model}; choose one of {', '.join(losses)}.")
         below_top = self.image_size[0] - int(self.bag_top * self.image_size[0])
         if self.model == "cvm_mil" and min(below_top, self.image_size[1]) < self.patch_size:
             raise UserError(

@@ -67,3 +67,13 @@ def test_a_bag_holds_at_least_one_patch(settings):
     with pytest.raises(UserError, match="--patch-size 64 does not fit"):
         make_config("cvm_mil", **settings)
     assert make_config("cvm_mil", patch_size=16, **settings).patch_size == 16
+
+
+LOSSES_OF_OTHERS = [("cvm", "ce"), ("cvm", "focal"), ("cvm_unet", "soft"), ("resnet18", "corn")]
+
+
+@pytest.mark.parametrize(("model", "loss"), LOSSES_OF_OTHERS)
+def test_a_loss_that_a_model_does_not_have_is_refused(model, loss):
+    """Else another would be taken in silence."""
+    with pytest.raises(UserError, match=f"--loss {loss} is not for --model {model}"):
+        make_config(model, loss=loss)
