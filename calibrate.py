@@ -17,6 +17,8 @@ from checkpoint import load_model, save_weights
 from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
 from crossfit import CrossPredictions, check_recipe, cross_predict
 from opinions import write_opinions
+from report import describe_figures
+from scoring import score_films
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -73,6 +75,8 @@ def calibrate(options: argparse.Namespace) -> None:
     """
     crossed = cross_predict(options.dataset, options.runs, options.cache, options.device)
     errors_net, spreads_net = crossed.errors_net(), crossed.spreads_net()
+    figures = score_films(crossed.films, crossed.predictions, crossed.config)
+    print("Cross-validated, each film by the run that had not seen it:\n" + describe_figures(figures) + "\n")
     show_coverage(errors_net, spreads_net, crossed.folds)
     calibration = fit_calibration(errors_net, spreads_net)
     if options.opinions is not None:
