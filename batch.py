@@ -4,7 +4,6 @@ failed.
 
 import contextlib
 import html
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from config import UserError
 from files import read_bytes
-from intake import PIXEL_SIZES_MM, clean_name, stem, take_in
+from intake import checked_pixel_size_mm, clean_name, stem, take_in
 from reader import Reader
 from words import say
 
@@ -93,13 +92,9 @@ def read_pixel_size(text: str | None) -> float | None:
     if not typed:
         return None
     try:
-        value = float(typed)
+        return checked_pixel_size_mm(float(typed))
     except ValueError:
-        value = math.nan
-    low, high = PIXEL_SIZES_MM
-    if not low <= value <= high:
-        raise UserError(f"A pixel size lies between {low:g} and {high:g} mm; enter such a number.")
-    return value
+        return checked_pixel_size_mm(typed)  # a text is none
 
 
 def delete(path: Path) -> None:

@@ -19,6 +19,7 @@ from batch import batch_table, delete, read_batch, read_pixel_size, read_upload
 from config import DEFAULT_OUTPUT, UserError
 from desk import Desk
 from editor import Editor, Header, read_web
+from intake import checked_pixel_size_mm
 from reader import Reader
 from words import LANGUAGES, say
 
@@ -242,12 +243,12 @@ def add_endpoint(desk: Desk) -> None:
 
         if film is None:
             raise gr.Error("There is no film; send a file.", print_exception=False)
-        if pixel_size_mm is not None and not 0.01 <= pixel_size_mm <= 2:
-            delete(Path(film))
-            raise gr.Error("A pixel size lies between 0.01 and 2 mm; send such a number.", print_exception=False)
         try:
+            if pixel_size_mm is not None:
+                checked_pixel_size_mm(pixel_size_mm)
             reading, _ = read_upload(desk.reader, Path(film), desk.largest_mb, pixel_size_mm)
         except UserError as error:
+            delete(Path(film))
             raise gr.Error(str(error), print_exception=False) from None
         return describe_reading(reading, Path(film).name)
 

@@ -16,7 +16,7 @@ import numpy as np
 from annotations import read_landmarks
 from config import LANDMARK_INDEX, LANDMARKS, SYMBOLS, UserError
 from files import read_bytes, read_json, write_text
-from intake import PIXEL_SIZES_MM, Film, take_in
+from intake import Film, checked_pixel_size_mm, take_in
 from lightbox import Lightbox, OpenFilm
 from norms import DEFAULT_CHOICE, NORM_CHOICES
 from panels import sections, stage_panel
@@ -214,12 +214,7 @@ def is_number(value: object) -> bool:
 def checked_pixel_size(question: dict) -> float | None:
     """The pixel size in mm, None where it is unknown."""
     value = question.get("pixel_size_mm")
-    if value is None:
-        return None
-    low, high = PIXEL_SIZES_MM
-    if not is_number(value) or not low <= value <= high:
-        raise UserError(f"A pixel size lies between {low:g} and {high:g} mm; enter such a number.")
-    return float(value)
+    return None if value is None else checked_pixel_size_mm(value)
 
 
 def checked_norm_set(question: dict) -> str:
@@ -243,7 +238,7 @@ def write_export(kind: str, reading: "Reading", pixels: np.ndarray, folder: Path
 
     language, norm_set = checked_language(question), checked_norm_set(question)
     if kind != "archive":
-        return export_film(reading, pixels, folder, language, norm_set)[kind]
+        return export_film(reading, pixels, folder, language, norm_set, (kind,))[kind]
     path = folder / f"{file_name(reading.name)}.zip"
     write_archive(path, [(reading.name, lambda: (reading, pixels))], language, norm_set)
     return path

@@ -17,11 +17,11 @@ from files import write_csv, write_json
 from films import Film, films_fingerprint, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
-from metrics import bootstrap_interval, mean_and_deviation
+from metrics import mean_and_deviation
 from neck import labels_folder, with_vertebrae
 from neck_scoring import describe_necks, read_necks, score_cervical
 from report import compare_annotators, describe_annotators, describe_figures, published_row
-from scoring import LandmarkErrors, measure_errors, score_films
+from scoring import LandmarkErrors, interval, measure_errors, score_films
 from visualize import contact_sheet, draw_film, draw_vertebrae
 
 
@@ -110,7 +110,8 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     if scores["landmarks"] is not None:
         figures["annotators"] = compare_annotators(films, predictions)
         if options.seed:  # training and the default draw with seed 0
-            figures["landmarks"]["mre_mm_interval95"] = draw_interval(options, films, predictions)
+            errors = measure_errors(films, predictions, options.truth)
+            figures["landmarks"]["mre_mm_interval95"] = interval(errors, options.seed)
     print(describe_figures(figures))
     if scores["landmarks"] is not None:
         print("\n" + describe_annotators(figures["annotators"]) + "\n\n" + published_row(figures))
@@ -162,15 +163,6 @@ def visualize_neck(options: argparse.Namespace, film: Film, predictor) -> int:
     write_png(path, draw_vertebrae(picture, cervical.points_px))
     print(f"{cervical.geometry.reason}; stage {cervical.stage} named, {film.stage or 'none'} labelled\n{path}")
     return 0
-
-
-def draw_interval(options: argparse.Namespace, films: list[Film], predictions: list[Prediction]) -> list[float] | None:
-    """The bootstrap interval of the headline with the user's seed, mm; None without millimetres."""
-    errors = measure_errors(films, predictions, options.truth)
-    experts_mm = errors.of_experts(errors.mm)
-    if np.isnan(experts_mm).all():
-        return None
-    return list(bootstrap_interval(experts_mm, lambda drawn: mean_and_deviation(drawn)[0], seed=options.seed))
 
 
 def rank_films(errors: LandmarkErrors) -> tuple[list[tuple[int, float]], str]:

@@ -4,7 +4,6 @@ and one archive for many films.
 
 import csv
 import io
-import os
 import re
 import tempfile
 import unicodedata
@@ -17,7 +16,7 @@ import numpy as np
 
 from annotations import write_landmarks
 from config import SYMBOLS, UserError
-from files import harmless_cell, write_json, write_text
+from files import harmless_cell, write_json, write_text, writing
 from images import write_png
 from norms import DEFAULT_CHOICE
 from reading import CSV_COLUMNS, Reading, describe_reading, point_notes, point_rows
@@ -29,6 +28,14 @@ MEASUREMENT_COLUMNS = [
     "film", "measurement", "value", "unit", "low95", "high95", "norm", "sd", "norm_low", "norm_high", "deviation",
     "level", "reading", "certain", "norm_set", "source", "holds_for", "points", "edited", "reader_taught",
 ]  # fmt: skip
+PLACES = {  # of a film's files, by what they are
+    "points": "{}_points.csv",
+    "measurements": "{}_measurements.csv",
+    "json": "{}.json",
+    "annotation": "annotations/{}.json",  # Aariz names an annotation file after its film
+    "overlay": "{}_overlay.png",
+    "report": "{}_report.html",
+}
 ERROR_COLUMNS = ["film", "error"]
 LONGEST_NAME = 80  # characters; with an ending it stays below every file system's limit even in Korean
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows' devices
@@ -44,38 +51,41 @@ def file_name(name: str) -> str:
 
 
 def export_film(
-    reading: Reading, film: np.ndarray, folder: Path, language: str = "en", norm_set: str = DEFAULT_CHOICE
+    reading: Reading,
+    film: np.ndarray,
+    folder: Path,
+    language: str = "en",
+    norm_set: str = DEFAULT_CHOICE,
+    kinds: tuple[str, ...] | None = None,
 ) -> dict[str, Path]:
-    """Writes everything about one film into a folder.
+    """Writes everything about one film into a folder, or of `kinds` alone.
 
     Args:
         film: (height, width) uint8, as it was read.
         language: a key of `words.LANGUAGES`, for the report and for readings in words.
         norm_set: a key of `norms.NORM_CHOICES`.
+        kinds: keys of `PLACES`.
     Returns:
-        the files by what they are: "points" and "measurements" (CSV), "json", "annotation", "overlay", "report".
+        the files by what they are.
     Raises:
         UserError: the folder cannot be written to.
     """
     name = file_name(reading.name)
-    paths = {
-        kind: Path(folder) / place.format(name)
-        for kind, place in {
-            "points": "{}_points.csv",
-            "measurements": "{}_measurements.csv",
-            "json": "{}.json",
-            "annotation": "annotations/{}.json",  # Aariz names an annotation file after its film
-            "overlay": "{}_overlay.png",
-            "report": "{}_report.html",
-        }.items()
-    }
-    write_text(paths["points"], csv_text(point_rows(reading), CSV_COLUMNS))
-    rows = measurement_rows(reading, language, norm_set)
-    write_text(paths["measurements"], csv_text(rows, MEASUREMENT_COLUMNS))
-    write_json(paths["json"], [describe_reading(reading, name, norm_set)])
-    write_landmarks(paths["annotation"], name, reading.points_px, notes=point_notes(reading))
-    write_png(paths["overlay"], draw_film(film, reading.points_px, title=name, labels=list(SYMBOLS), tracing=True))
-    write_text(paths["report"], report_page(reading, film, language, norm_set))
+    wanted = PLACES if kinds is None else {kind: PLACES[kind] for kind in kinds}
+    paths = {kind: Path(folder) / place.format(name) for kind, place in wanted.items()}
+    for kind, path in paths.items():
+        if kind == "points":
+            write_text(path, csv_text(point_rows(reading), CSV_COLUMNS))
+        elif kind == "measurements":
+            write_text(path, csv_text(measurement_rows(reading, language, norm_set), MEASUREMENT_COLUMNS))
+        elif kind == "json":
+            write_json(path, [describe_reading(reading, name, norm_set)])
+        elif kind == "annotation":
+            write_landmarks(path, name, reading.points_px, notes=point_notes(reading))
+        elif kind == "overlay":
+            write_png(path, draw_film(film, reading.points_px, title=name, labels=list(SYMBOLS), tracing=True))
+        elif kind == "report":
+            write_text(path, report_page(reading, film, language, norm_set))
     return paths
 
 
@@ -131,31 +141,26 @@ def write_archive(
     Raises:
         UserError: the archive cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not Path(path).parent.is_dir():
+        raise UserError(f"{path} cannot be written, because its folder does not exist; make it first.")
     errors, taken = [], set()
-    try:
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            tables = start_tables(Path(scratch))
-            for name, read_one in films:
-                own_name = free_name(file_name(name), taken)
-                try:
-                    reading, film = read_one()
-                    add_film(archive, own_name, reading, film, language, norm_set)
-                    add_rows(tables, own_name, reading, language, norm_set)
-                except UserError as error:
-                    errors.append({"film": harmless_cell(name), "error": harmless_cell(str(error))})
-            for table in tables.values():
-                archive.write(table, table.name)
-            archive.writestr("errors.csv", csv_text(errors, ERROR_COLUMNS))
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); check the disk and its permissions.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        writing(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        tables = start_tables(Path(scratch))
+        for name, read_one in films:
+            own_name = free_name(file_name(name), taken)
+            try:
+                reading, film = read_one()
+                add_film(archive, own_name, reading, film, language, norm_set)
+                add_rows(tables, own_name, reading, language, norm_set)
+            except UserError as error:
+                errors.append({"film": harmless_cell(name), "error": harmless_cell(str(error))})
+        for table in tables.values():
+            archive.write(table, table.name)
+        archive.writestr("errors.csv", csv_text(errors, ERROR_COLUMNS))
     return errors
 
 

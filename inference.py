@@ -19,7 +19,7 @@ from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses
-from model import stage_probabilities, to_network_input
+from model import locate, stage_probabilities, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
@@ -191,18 +191,14 @@ class Predictor:
         return [self.frame_head(*row) for row in rows]
 
     def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(B, S, S) uint8 thumbnails to rough points (B, K, 2) on them, confidence (B, K) and kind logits (B, 2)."""
-        located = self.model.locate(to_network_input(torch.from_numpy(thumbnails), self.device))
-        stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
-        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
-        tensors = cells_to_net(points_cells, stride), confidence, located["kind_logits"]
-        return tuple(tensor.cpu().double().numpy() for tensor in tensors)
+        """`model.locate` on (B, S, S) uint8 thumbnails."""
+        return locate(self.model, thumbnails, self.config.decode_radius, self.device)
 
     def frame_head(
-        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kind_logits: np.ndarray
+        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kinds: np.ndarray
     ) -> HeadFrame:
         """The frame of a head by the better of several guesses, rough points (G, K, 2) on the thumbnail with
-        confidence (G, K); the whole view if none of them is a head.
+        confidence (G, K), and what kind of picture it is, (2,) 0-1; the whole view if none of them is a head.
         """
         view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
         shape = np.array(self.config.head_shape).reshape(-1, 2)
@@ -211,10 +207,10 @@ class Predictor:
         misfits = np.array([misfit for _, misfit in fits])
         misfits[0] *= CLEARLY_BETTER
         matrix = fits[misfits.argmin()][0]
-        doubt = 1.0 / (1.0 + np.exp(-kind_logits[KINDS.index("stranger")])) / LARGEST_STRANGENESS
+        doubt = kinds[KINDS.index("stranger")] / LARGEST_STRANGENESS
         if not is_plausible(matrix, view_size, target_size):
             matrix, doubt = whole_view(view_size, target_size), np.inf
-        negative = bool(kind_logits[KINDS.index("negative")] > 0)
+        negative = bool(kinds[KINDS.index("negative")] > 0.5)
         return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
 
     @torch.inference_mode()
@@ -268,8 +264,8 @@ class Predictor:
 
 def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
     """What `Predictor.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
-    points, confidence, kind_logits = located
-    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kind_logits
+    points, confidence, kinds = located
+    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kinds
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:

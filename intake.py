@@ -58,6 +58,18 @@ def take_in(data: bytes, file_name: str, largest_mb: float) -> Film:
     return Film(stem(shown), decode_picture(data, shown), None)
 
 
+def checked_pixel_size_mm(value: object) -> float:
+    """A pixel size as someone gave it, mm.
+
+    Raises:
+        UserError: it is no number, or none that a film can have.
+    """
+    low, high = PIXEL_SIZES_MM
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UserError(f"A pixel size lies between {low:g} and {high:g} mm; enter such a number.")
+    return float(value)
+
+
 def claimed_pixels(data: bytes, name: str, is_dicom: bool) -> int:
     """How many pixels a file says that it has; 0 where it says nothing that makes sense, which decoding explains."""
     try:

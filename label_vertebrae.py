@@ -32,6 +32,7 @@ class Opinion:
     """What the models say of one film."""
 
     film: Film
+    film_size: tuple[int, int]  # width and height, px
     points_px: np.ndarray  # (13, 2), the models' mean; NaN where one saw no neck
     apart: float  # how far they are from it, in distances C3 to C4; infinite where one saw no neck
     doubt: float  # the largest of theirs
@@ -109,28 +110,26 @@ def label(options: argparse.Namespace) -> None:
 def ask(finders: list[VertebraFinder], film: Film) -> Opinion:
     """What the models say of a film."""
     picture = read_film(film.image_path)
-    return join_opinions(film, [finder.find(picture) for finder in finders])
+    return join_opinions(film, picture.shape[::-1], [finder.find(picture) for finder in finders])
 
 
-def join_opinions(film: Film, necks: list[Neck | None]) -> Opinion:
+def join_opinions(film: Film, film_size: tuple[int, int], necks: list[Neck | None]) -> Opinion:
     """Several models' necks to their mean and how far they are from it; one model's looks stand for several."""
     if any(neck is None for neck in necks):
-        return Opinion(film, np.full((13, 2), np.nan), np.inf, np.inf)
+        return Opinion(film, film_size, np.full((13, 2), np.nan), np.inf, np.inf)
     points = np.array([neck.points_px for neck in necks])
     mean = points.mean(axis=0)
     spacing = float(body_spacing(mean[None])[0])
     apart = float(np.hypot(*np.moveaxis(points - mean, -1, 0)).mean()) / spacing
-    return Opinion(film, mean, apart, max(neck.doubt for neck in necks))
+    return Opinion(film, film_size, mean, apart, max(neck.doubt for neck in necks))
 
 
 def write_opinion(folder: Path, opinion: Opinion) -> None:
     """A film's LabelMe file, marked as a model's."""
-    picture = read_film(opinion.film.image_path)
-    size = picture.shape[1], picture.shape[0]
     path = folder / f"{opinion.film.film_id}.json"
-    inside = ((opinion.points_px >= 0) & (opinion.points_px <= np.array(size) - 1)).all(axis=1)
+    inside = ((opinion.points_px >= 0) & (opinion.points_px <= np.array(opinion.film_size) - 1)).all(axis=1)
     points_px = np.where(inside[:, None], opinion.points_px, np.nan)
-    write_labelme(path, points_px, size, opinion.film.image_path.name, pseudo=True)
+    write_labelme(path, points_px, opinion.film_size, opinion.film.image_path.name, pseudo=True)
 
 
 def suggest_films(opinions: list[Opinion], count: int) -> list[Opinion]:

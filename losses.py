@@ -9,6 +9,7 @@ from torch.nn import functional
 from config import STAGE_COUNT, Config
 from geometry import cells_to_net, gaussian_heatmaps, net_to_cells, spatial_softmax
 from labelme import BOX_MARGINS
+from stage_net import ordinal_loss
 from thumbnails import SIDE as THUMBNAIL_SIDE
 
 LOCATOR_SIGMA_CELLS = 1.5
@@ -145,5 +146,4 @@ def focal_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tenso
 
 def coral_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Five yes-or-no questions, "is it past stage k?" (Cao et al. 2020); (B, 5), (B,) to (B,)."""
-    past = (targets[:, None] > torch.arange(STAGE_COUNT - 1, device=logits.device)).float()
-    return functional.binary_cross_entropy_with_logits(logits, past, reduction="none").sum(dim=1)
+    return ordinal_loss(logits, targets, "coral")

@@ -7,13 +7,15 @@ the stage is past 1, 2, .. 5 (CORAL); `attention` (B, P) of a bag's patches; `th
 `kind_logits` (T, 2) of thumbnails, if these were given.
 """
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from backbone import Backbone, CephModel
 from config import STAGE_COUNT, VERTEBRAL_POINTS, Config
-from stage_net import StageNet
+from geometry import cells_to_net, decode_heatmaps
+from stage_net import StageNet, stage_shares
 from thumbnails import KINDS
 from unet import Locator, PyramidDecoder, UNet
 
@@ -290,11 +292,20 @@ MODELS = {
 
 def stage_probabilities(stage_logits: torch.Tensor) -> torch.Tensor:
     """(B, 6) or ordinal (B, 5) logits to probabilities (B, 6) that add up to 1."""
-    if stage_logits.shape[1] == STAGE_COUNT:
-        return torch.softmax(stage_logits.float(), dim=1)
-    past = torch.sigmoid(stage_logits.float()).cummin(dim=1).values  # a stage past 3 is also past 2
-    edges = torch.cat([torch.ones_like(past[:, :1]), past, torch.zeros_like(past[:, :1])], dim=1)  # (B, 7)
-    return edges[:, :-1] - edges[:, 1:]
+    return stage_shares(stage_logits, "soft" if stage_logits.shape[1] == STAGE_COUNT else "coral")
+
+
+def locate(
+    model: CephModel, thumbnails: np.ndarray, decode_radius: int, device: torch.device
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a model's locator finds on (B, S, S) uint8 thumbnails: rough points (B, K, 2) on them, confidence (B, K)
+    0-1, and how probably each is of each of `thumbnails.KINDS`, (B, 2) 0-1.
+    """
+    located = model.locate(to_network_input(torch.from_numpy(thumbnails), device))
+    stride = thumbnails.shape[1] / located["thumbnail_logits"].shape[-2]
+    points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], decode_radius)
+    tensors = cells_to_net(points_cells, stride), confidence, torch.sigmoid(located["kind_logits"].double())
+    return tuple(tensor.cpu().double().numpy() for tensor in tensors)
 
 
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:

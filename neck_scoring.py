@@ -22,6 +22,7 @@ from metrics import (
     success_rate,
 )
 from neck import POINT_INDEX
+from scoring import plain
 from vertebra_finder import Neck, VertebraFinder
 
 LIMITS_MM = (1.0, 1.5, 2.0, 2.5)
@@ -162,8 +163,3 @@ def describe_necks(figures: dict) -> str:
         )
         lines.append("  truth in rows, named in columns: " + str(stages["confusion"]))
     return "\n".join(lines)
-
-
-def plain(value: float) -> float | None:
-    """A float that JSON can hold: None for NaN."""
-    return None if np.isnan(value) else float(value)

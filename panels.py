@@ -10,13 +10,11 @@ from analysis import GROUPS
 from config import STAGE_COUNT
 from norms import DEFAULT_CHOICE
 from wigglegram import UNITS, place, wigglegram
-from words import say
+from words import DOUBT_MARK, NO_SCALE, READER_MARK, USER_MARK, number, say
 
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
 
-NO_SCALE = "No pixel size is known, so there are angles and ratios, but no lengths."
-READER_MARK, USER_MARK, DOUBT_MARK = "†", "✎", "?"
 BAR_WIDTH, BAR_HEIGHT, BAR_DEVIATIONS = 92.0, 14.0, 4.0  # of a row's picture: px, px, to either side
 
 
@@ -108,12 +106,6 @@ def sign_of(sign: str, text: str) -> str:
     """A sign with its meaning, to be seen on hover and to be heard."""
     text = escape(text, quote=True)
     return f'<span class="sign" title="{text}" aria-label="{text}" role="img">{sign}</span>'
-
-
-def number(value: float) -> str:
-    """A value with one decimal and a true minus sign."""
-    text = f"{value:.1f}"
-    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def norm_text(row: dict) -> str:

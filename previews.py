@@ -6,12 +6,13 @@ import math
 import cv2
 import numpy as np
 
+from config import VERTEBRAL_POINTS
+from visualize import VERTEBRAL_OUTLINES
+
 LARGEST_SHOWN_PIXELS = 40_000_000  # a larger film is sent smaller; its points stay in its own pixels
 NECK_HEIGHT, NECK_MARGIN = 360, 0.35  # px of the picture; share of the region added on each side
 POINT_COLOUR, LINE_COLOUR = (214, 195, 53), (235, 235, 235)  # BGR
 THUMBNAIL = (236, 260)  # width and height, px
-# Which of the 13 vertebral points are joined, body by body.
-BODIES = ((0, 1, 2), (3, 4, 7, 6, 5, 3), (8, 9, 12, 11, 10, 8))
 
 
 def film_png(pixels: np.ndarray) -> str:
@@ -36,10 +37,11 @@ def neck_picture(pixels: np.ndarray, points_px: np.ndarray) -> str:
     canvas = cv2.resize(crop, (max(round(crop.shape[1] * scale), 1), NECK_HEIGHT), interpolation=cv2.INTER_AREA)
     canvas = cv2.cvtColor(canvas, cv2.COLOR_GRAY2BGR)
     places = (points_px - [left, top] + 0.5) * scale - 0.5
-    for body in BODIES:
-        corners = places[list(body)]
+    for outline in VERTEBRAL_OUTLINES:
+        corners = places[[VERTEBRAL_POINTS.index(name) for name in outline]]
         if not np.isnan(corners).any():
-            cv2.polylines(canvas, [np.rint(corners).astype(np.int32)], False, LINE_COLOUR, 1, cv2.LINE_AA)
+            is_body = len(outline) > 3  # C2 has a lower border alone
+            cv2.polylines(canvas, [np.rint(corners).astype(np.int32)], is_body, LINE_COLOUR, 1, cv2.LINE_AA)
     for place in places[~np.isnan(places).any(axis=1)]:
         cv2.circle(canvas, tuple(np.rint(place).astype(int).tolist()), 4, POINT_COLOUR, -1, cv2.LINE_AA)
     return f"data:image/png;base64,{to_base64(canvas, '.png')}"

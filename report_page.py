@@ -17,7 +17,7 @@ from reading import READER, USER, Reading, describe_stage
 from tracing import KIND_COLOURS, LINES, draw_line
 from visualize import place_label
 from wigglegram import UNITS, wigglegram
-from words import say
+from words import DOUBT_MARK, NO_SCALE, READER_MARK, USER_MARK, number, say
 
 STYLE = Path(__file__).parent / "web" / "report.css"
 # What a clinician looks at first.
@@ -28,7 +28,6 @@ TALLEST_FILM = 1500  # px of the picture in the page
 MOST_CAUTIONS = 4  # that the first sheet has room for
 POINT_COLOURS = {USER: "#3fa7ff", READER: "#ffb347"}
 EXPERT_COLOUR = "#ff5a36"
-READER_MARK, USER_MARK, DOUBT_MARK = "†", "✎", "?"
 NO_TARGET = "No norm is a target for anyone."
 NOT_A_DEVICE = "Not a medical device: for research and teaching only. Nothing here may decide how a patient is treated."
 
@@ -235,7 +234,7 @@ def draw_neck_svg(stage: dict, film: np.ndarray) -> str:
 def scale_words(reading: Reading, language: str) -> str:
     """The pixel size and whence it comes, or why there are no lengths."""
     if reading.pixel_size_mm is None:
-        return f"<p>{say('No pixel size is known, so there are angles and ratios, but no lengths.', language)}</p>"
+        return f"<p>{say(NO_SCALE, language)}</p>"
     source = f" ({escape(say(reading.scale_source, language))})" if reading.scale_source else ""
     return f"<p>{say(f'One pixel is {reading.pixel_size_mm:.4g} mm.', language)}{source}</p>"
 
@@ -301,11 +300,6 @@ def reading_words(row: dict, language: str) -> str:
     arrow = {"low": "▼ ", "normal": "", "high": "▲ "}[row["level"]]
     doubt = f" {DOUBT_MARK}" if row["certain"] is False else ""
     return f'<span class="{row["level"]}">{arrow}{escape(say(row["reading"], language))}{doubt}</span>'
-
-
-def number(value: float, form: str = ".1f") -> str:
-    """A number with a true minus, and none before zero."""
-    return format(0.0 if abs(value) < 0.05 else value, form).replace("-", "−")
 
 
 def notes(reading: Reading, table: dict[str, dict], norm_set: str, language: str) -> str:

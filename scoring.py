@@ -100,12 +100,12 @@ def summarise(errors: LandmarkErrors, select) -> dict:
     }
 
 
-def interval(errors: LandmarkErrors) -> list[float] | None:
-    """Bootstrap interval of the headline in mm."""
+def interval(errors: LandmarkErrors, seed: int = 0) -> list[float] | None:
+    """Bootstrap interval of the headline in mm; None without millimetres."""
     experts_mm = errors.of_experts(errors.mm)
     if np.isnan(experts_mm).all():
         return None
-    return list(bootstrap_interval(experts_mm, lambda films: mean_and_deviation(films)[0]))
+    return list(bootstrap_interval(experts_mm, lambda films: mean_and_deviation(films)[0], seed=seed))
 
 
 def per_landmark(errors: LandmarkErrors, config: Config) -> dict:

@@ -75,11 +75,11 @@ class StageNet(CephModel):
 
 
 def stage_shares(logits: torch.Tensor, loss: str) -> torch.Tensor:
-    """A member's logits to probabilities (B, 6)."""
+    """Logits (B, 6) of a softmax ("soft") or (B, 5) of questions ("coral", "corn") to probabilities (B, 6)."""
     if loss == "soft":
         return torch.softmax(logits.float(), dim=1)
     past = torch.sigmoid(logits.float())
-    past = past.cumprod(dim=1) if loss == "corn" else past.cummin(dim=1).values
+    past = past.cumprod(dim=1) if loss == "corn" else past.cummin(dim=1).values  # a stage past 3 is also past 2
     edges = torch.cat([torch.ones_like(past[:, :1]), past, torch.zeros_like(past[:, :1])], dim=1)  # (B, 7)
     return edges[:, :-1] - edges[:, 1:]
 

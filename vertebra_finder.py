@@ -16,9 +16,9 @@ from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, join_matrices
 from labelme import box_of_points
-from model import to_network_input
+from model import locate, to_network_input
 from neck import POINT_INDEX, frame_neck, lacks_c4, neck_misfit
-from thumbnails import KINDS, SIDE, shrink_view, view_of_thumbnail
+from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 VIEW_SIDE = 448
 POINT_COUNT = len(VERTEBRAL_POINTS)
@@ -102,17 +102,12 @@ class VertebraFinder:
         """The frame by rough points on a thumbnail of the whole picture, and how probably there is no neck on it."""
         film_size = picture.shape[::-1]
         letterbox = Letterbox(film_size, (VIEW_SIDE, VIEW_SIDE))
-        thumbnail = torch.from_numpy(shrink_view(letterbox.apply(picture))).unsqueeze(0)
-        located = self.model.locate(to_network_input(thumbnail, self.device))
-        stride = SIDE / located["thumbnail_logits"].shape[-2]
-        points_cells, confidence, _ = decode_heatmaps(located["thumbnail_logits"], self.config.decode_radius)
-        points = cells_to_net(points_cells, stride)[0].cpu().double().numpy()
+        thumbnail = shrink_view(letterbox.apply(picture))[None]
+        [points], [confidence], [kinds] = locate(self.model, thumbnail, self.config.decode_radius, self.device)
         points_px = letterbox.to_px(view_of_thumbnail(points, letterbox.target_size))
-        sureness = confidence[0].cpu().double().numpy()
-        frame = frame_neck(film_size, points_px, sureness, self.shape, self.size)
-        kinds = located["kind_logits"][0].cpu().numpy()
-        strangeness = float(1.0 / (1.0 + np.exp(-kinds[KINDS.index("stranger")])))
-        return frame and replace(frame, negative=bool(kinds[KINDS.index("negative")] > 0)), strangeness
+        frame = frame_neck(film_size, points_px, confidence, self.shape, self.size)
+        strangeness = float(kinds[KINDS.index("stranger")])
+        return frame and replace(frame, negative=bool(kinds[KINDS.index("negative")] > 0.5)), strangeness
 
     def frame_from_landmarks(self, picture: np.ndarray, landmarks_px: np.ndarray) -> HeadFrame | None:
         """The frame by sella, nasion, porion and gonion: below porion, behind gonion; None where one is missing."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis import DEVIATIONS_IN_RADIUS95
 from config import VERTEBRAL_POINTS
 from neck import POINT_INDEX
 
@@ -16,15 +17,12 @@ BODIES = ("C3", "C4")
 BORDERS = {"C2": ("C2p", "C2m", "C2a"), "C3": ("C3lp", "C3m", "C3la"), "C4": ("C4lp", "C4m", "C4la")}
 SHAPES = ("trapezoid", "rectangular horizontal", "square", "rectangular vertical")
 DRAWS = 200  # of points within their radii, for the intervals
-RADIUS_OF_DEVIATION = 2.4477  # a 95 % radius in deviations of a round normal distribution
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where one class ends and the next begins; the defaults were fitted on training crops alone
-    (`benchmarks/vertebrae_rule.py`).
-    """
+    """Where one class ends and the next begins; the defaults were chosen on training crops alone."""
 
     concave: tuple[float, float, float] = (0.08, 0.08, 0.07)  # depth over length of C2, C3, C4 from which it is hollow
     trapezoid: float = 0.80  # anterior over posterior height below which a body is a trapezoid
@@ -136,7 +134,7 @@ def measure_vertebrae(
     unstretched = points_px * np.array([1.0, stretch])
     values = all_measures(unstretched)
     generator = np.random.default_rng(SEED)
-    deviations = radius95_px[:, None] / RADIUS_OF_DEVIATION
+    deviations = radius95_px[:, None] / DEVIATIONS_IN_RADIUS95
     drawn = (points_px + generator.normal(size=(DRAWS, len(VERTEBRAL_POINTS), 2)) * deviations) * [1.0, stretch]
     spread = all_measures(drawn)
     low, high = np.percentile(spread, [2.5, 97.5], axis=0)

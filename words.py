@@ -9,6 +9,8 @@ import korean
 import korean_page
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
+READER_MARK, USER_MARK, DOUBT_MARK = "†", "✎", "?"  # rests on readers' points; on the user's; reading not certain
+NO_SCALE = "No pixel size is known, so there are angles and ratios, but no lengths."
 NECK_REASON = re.compile(r"C2.*: CS[1-6]")
 TABLES = (*korean.TABLES, *korean_page.TABLES)
 WORDS = {english: translation for table in TABLES for english, translation in table.items()}
@@ -33,6 +35,11 @@ def say(english: str, language: str = "en") -> str:
         if match:
             return translation.format(*(say(part, language) for part in match.groups()))
     return english
+
+
+def number(value: float, form: str = ".1f") -> str:
+    """A number with a true minus, and none before zero."""
+    return format(0.0 if abs(value) < 0.05 else value, form).replace("-", "−")
 
 
 @lru_cache(maxsize=1)

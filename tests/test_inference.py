@@ -248,7 +248,7 @@ def test_the_guess_that_looks_like_a_head_is_taken(good):
     predictor = Predictor(build_model(config), config, torch.device("cpu"))
     guesses = np.random.default_rng(1).uniform(0, SIDE, (3, 29, 2))
     guesses[good] = 0.2 * shape + 30
-    frame = predictor.frame_head(Letterbox((800, 900), (1024, 1024)), guesses, np.ones((3, 29)), np.full(2, -5.0))
+    frame = predictor.frame_head(Letterbox((800, 900), (1024, 1024)), guesses, np.ones((3, 29)), np.full(2, 0.01))
     assert np.allclose(frame.from_view(view_of_thumbnail(guesses[good], (1024, 1024))), shape, atol=0.5)
     assert not frame.negative and frame.doubt < 0.1
 
