@@ -208,10 +208,11 @@ class Config:
     schedule: str = setting("cosine", "learning rate after the warm-up", ("plateau", "cosine", "constant"))
     warmup_epochs: float = setting(1.0, "epochs of linear warm-up", low=0)
     plateau_patience: int = setting(
-        5, "epochs without a better score before the plateau schedule lowers the rate", low=0
+        5, "judged epochs without a better score before the plateau schedule lowers the rate", low=0
     )
     plateau_factor: float = setting(0.1, "how far it lowers the rate", low=0, high=1)
-    patience: int = setting(30, "epochs without a better score before training stops (0: never)", low=0)
+    patience: int = setting(30, "judged epochs without a better score before training stops (0: never)", low=0)
+    judge_every: int = setting(1, "epochs between looks at the validation films (the last is always judged)", low=1)
     freeze_epochs: int = setting(
         0, "epochs with a frozen backbone, if it came with weights; then unfreeze at a tenth of the rate", low=0
     )

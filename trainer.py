@@ -191,8 +191,10 @@ class Trainer:
         return self.average.module if self.average is not None else self.model
 
     def judge(self) -> tuple[dict | None, float | None]:
-        """Figures and loss of the validation films, as evaluate.py has them; None without such films."""
-        if self.valid_set is None:
+        """Figures and loss of the validation films, as evaluate.py has them; None without such films, or in an epoch
+        that is not judged.
+        """
+        if self.valid_set is None or not self.is_judged(self.epoch + 1):
             return None, None
         if self.config.finds_vertebrae:
             finder = VertebraFinder(self.judged_model(), self.config, self.device)
@@ -202,11 +204,18 @@ class Trainer:
         predictions, losses = predictor.predict_films(self.valid_set, self.workers, self.quiet)
         return score_films(self.valid_set.films, predictions, self.config), losses["total"]
 
+    def is_judged(self, epoch: int) -> bool:
+        """Whether the validation films are looked at after this epoch, counted from 1."""
+        return epoch % self.config.judge_every == 0 or epoch == self.config.epochs
+
     def finish_epoch(self, figures: dict | None, valid_loss: float | None, started: float, on_epoch: Callable) -> None:
         """Counts the epoch, keeps the best weights, writes the log and the checkpoint."""
         self.epoch, self.step = self.epoch + 1, 0
         train_loss = self.processes.add([self.loss_sum], self.device)[0] / len(self.train_set)
-        is_best = figures is None or self.progress.record(selection_score(figures), self.epoch, self.config)
+        if figures is not None:
+            is_best = self.progress.record(selection_score(figures), self.epoch, self.config)
+        else:
+            is_best = self.valid_set is None
         seconds = self.seconds + time.perf_counter() - started
         rate = self.optimizer.param_groups[0]["lr"]
         row = make_row(self.epoch, train_loss, valid_loss, figures) | {

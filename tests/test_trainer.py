@@ -143,3 +143,12 @@ def test_workers_may_be_spawned(tmp_path):
     )
     here = [dataset[(1, index)]["image"] for index in range(4)]
     assert torch.equal(torch.cat([batch["image"] for batch in loader]), torch.stack(here))
+
+
+def test_epochs_between_judgements_are_neither_judged_nor_the_best(blobs, tmp_path):
+    trainer = make_trainer(blobs, tmp_path / "run", epochs=3, judge_every=2)
+    trainer.valid_set = FilmDataset(scan_split(blobs, "train"), trainer.config, trainer.train_set.cache)
+    rows = []
+    trainer.fit(lambda row, is_best: rows.append((row["mre_px"] is not None, is_best)))
+    assert [judged for judged, _ in rows] == [False, True, True]
+    assert rows[0][1] is False and rows[1][1] is True
