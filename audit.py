@@ -16,13 +16,13 @@ from films import (
     Problem,
     distance_px,
     films_folder,
-    group_twins,
     impossible_points,
     inspect_split,
     landmarks_folder,
     lips_swapped,
 )
 from images import read_film
+from twins import group_twins
 
 # Sella to nasion: adults 65-75 mm, children from 55, a film's magnification adds a tenth.
 PLAUSIBLE_SN_MM = (45.0, 95.0)

@@ -13,10 +13,10 @@ import numpy as np
 from calibration import cross_coverage, fit_calibration
 from checkpoint import BEST_NAME, load_model, save_weights
 from config import DEFAULT_DATASET, VERTEBRAL_POINTS, UserError
-from films import training_films
 from inference import pick_device
 from neck import label_necks
 from neck_crossfit import find_unseen, load_finders, neck_errors_net
+from twins import training_films
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,11 +9,12 @@ from cache import FilmCache
 from checkpoint import epoch_path, list_epochs, load_checkpoint
 from config import Config, UserError, config_from_json
 from dataset import FilmDataset
-from films import Film, films_fingerprint, training_films
+from films import Film, films_fingerprint
 from inference import Prediction, Predictor, load_predictor, pick_device
 from partition import split_folds
 from schedule import Progress
 from scoring import measure_errors
+from twins import training_films
 
 # Settings that decide what a network sees and how its answer is read: lengths in net pixels mean the same with these.
 RECIPE = (

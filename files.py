@@ -60,6 +60,23 @@ def writing(path: Path, lasting: bool = False) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def claim(path: Path, text: str) -> bool:
+    """Writes a new file, or says that there is one already; of several processes only one gets it.
+
+    Raises:
+        UserError: the place cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); check the disk and its permissions.") from None
+    return True
+
+
 def remove_leftovers(folder: Path, idle_seconds: float = 0.0) -> None:
     """Removes the temporary files that killed processes left in a folder, if nothing wrote to them for a while."""
     for path in filter(lambda path: LEFTOVER.fullmatch(path.name), Path(folder).glob(".*.tmp")):

@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from annotations import LandmarkLabels, MachineRecord, read_landmarks, read_machines, read_stage
 from config import ANNOTATORS, LANDMARK_COUNT, LANDMARK_INDEX, UserError
+from files import read_json
 from images import IMAGE_SUFFIXES
 from labelme import NO_LABELS, VertebralLabels
 
 SPLIT_MANIFEST = "split_manifest.json"  # what split_dataset.py moves, noted before it is moved
-
-SAMPLE_BYTES = 4096  # of four places of a file, to tell films apart without reading all of them
+TRANSFORMS = "transforms.json"  # of a set of crops: where each lies on its film, and that film's digest
 
 # Aariz holds two points whose annotators are 137 and 145 mm apart; honest readings of one point are never this far
 # apart.
@@ -38,6 +38,7 @@ class Film:
     machine: str | None
     vertebrae: VertebralLabels = NO_LABELS
     opinion_px: np.ndarray | None = None  # (29, 2) a network's that had not seen the film; for training alone
+    source_digest: str | None = None  # SHA-256 of the film that a crop was cut from
 
     def truth_px(self, kind: str = "mean") -> np.ndarray:
         """(29, 2) the true points: "mean" of both annotators, "official" (ceil of it, as Aariz scores), "senior" or
@@ -160,11 +161,26 @@ def inspect_split(
         labels["CVM Stages"] = group_by_id(stage_folder.glob("*.json"))
     if not labels:
         raise UserError(f"{folder.parent} has no Annotations; see README.md for how a data set must look.")
+    sources = read_sources(root)
     for film_id, paths in pictures.items():
-        yield inspect_film(film_id, split, paths, labels, machines.get(film_id))
+        film, problems = inspect_film(film_id, split, paths, labels, machines.get(film_id))
+        yield (film and replace(film, source_digest=sources.get(film_id))), problems
     for name, files in labels.items():
         for film_id in sorted(set(files) - set(pictures)):
             yield None, [Problem("error", film_id, f"{files[film_id][0]} ({name}) has no film; restore or remove it.")]
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """Of a set of crops the digest of each one's film; empty for other sets, and for those that older versions cut.
+
+    Raises:
+        UserError: the file that says so is unreadable.
+    """
+    path = Path(root) / TRANSFORMS
+    content = read_json(path) if path.exists() else {}
+    entries = content.items() if isinstance(content, dict) else []
+    found = {film_id: entry.get("sha256") for film_id, entry in entries if isinstance(entry, dict)}
+    return {film_id: digest for film_id, digest in found.items() if isinstance(digest, str)}
 
 
 def group_by_id(paths: Iterator[Path]) -> dict[str, list[Path]]:
@@ -252,59 +268,6 @@ def lips_swapped(film: Film) -> bool:
         if float(down @ between) < 0:  # False when one of the four is NaN
             return True
     return False
-
-
-def group_twins(films: list[Film]) -> list[list[Film]]:
-    """Groups of two and more byte-identical films. Whole files are read only where size and samples are equal."""
-    for fingerprint in (lambda path: path.stat().st_size, sample_digest, file_digest):
-        groups = {}
-        for film in films:
-            groups.setdefault(fingerprint(film.image_path), []).append(film)
-        twins = [group for group in groups.values() if len(group) > 1]
-        films = [film for group in twins for film in group]
-    return twins
-
-
-def sample_digest(path: Path) -> bytes:
-    """Differs for nearly all films that differ: a machine's films may all have one size, and a million of them would
-    take hours to read.
-    """
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for share in (0.0, 0.3, 0.5, 0.7):
-            file.seek(int(share * size))
-            digest.update(file.read(SAMPLE_BYTES))
-    return digest.digest()
-
-
-def file_digest(path: Path) -> bytes:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def training_films(root: Path) -> tuple[list[Film], list[Film]]:
-    """The films to learn from: those of train, less any that are also in valid or test; and those left out.
-
-    Raises:
-        UserError: the data set is not there, or a training film's labels cannot be used.
-    """
-    train = scan_split(root, "train")
-    judged = [
-        film
-        for split in ("valid", "test")
-        if has_split(root, split)
-        for film, _ in inspect_split(root, split)
-        if film is not None
-    ]
-    judged_twins = {
-        film.image_path
-        for twins in group_twins(train + judged)
-        if any(twin.split != "train" for twin in twins)
-        for film in twins
-    }
-    left_out = [film for film in train if film.image_path in judged_twins]
-    return [film for film in train if film.image_path not in judged_twins], left_out
 
 
 def films_fingerprint(films: list[Film]) -> str:

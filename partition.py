@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from config import UserError
-from films import Film, group_twins
+from films import Film
+from twins import group_twins
 
 
 def split_folds(films: list[Film], folds: int, seed: int) -> list[list[Film]]:

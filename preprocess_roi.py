@@ -27,13 +27,13 @@ from config import (
     UserError,
 )
 from files import write_json
-from films import Film, has_split, scan_split
+from films import TRANSFORMS, Film, has_split, scan_split
 from images import read_film, write_png
 from inference import CervicalPredictor, Predictor, default_weights, load_predictor, pick_device
 from labelme import box_of_points
 from neck import labels_folder, with_vertebrae
+from twins import file_digest
 
-TRANSFORMS = "transforms.json"
 BoxFinder = Callable[[Film, np.ndarray, float], tuple[int, int, int, int]]
 # Edges of the region in units of S-N. On 25 ISBI 2015 training films the 13 points on C2-C4 reach from 0.58 behind to
 # 0.03 before gonion and from 0.72 to 1.57 below porion; about 0.14 is added on each side. All 13 then lie inside on the
@@ -233,7 +233,8 @@ def cut_film(film: Film, find_box: BoxFinder, margin: float, root: Path) -> dict
         write_stage(split_folder / "Annotations" / "CVM Stages" / f"{film.film_id}.json", film.film_id, film.stage)
     box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
     film_size = [picture.shape[1], picture.shape[0]]
-    return {"split": film.split, "film": film.image_path.name, "film_size": film_size, "box": box}
+    digest = file_digest(film.image_path)  # twins among the films stay twins among their crops
+    return {"split": film.split, "film": film.image_path.name, "sha256": digest, "film_size": film_size, "box": box}
 
 
 def label_notes(film: Film) -> dict[str, dict]:

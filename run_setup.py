@@ -10,11 +10,12 @@ import numpy as np
 from checkpoint import load_checkpoint, newest_checkpoint
 from config import Config, UserError, config_from_json
 from files import remove_leftovers
-from films import Film, films_fingerprint, has_split, scan_split, training_films
+from films import Film, films_fingerprint, has_split, scan_split
 from opinions import fingerprint
 from partition import split_folds
 from processes import Processes
 from schedule import has_horizon
+from twins import training_films
 
 CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
 

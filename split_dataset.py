@@ -20,7 +20,6 @@ from films import (
     Film,
     films_folder,
     find_folder,
-    group_twins,
     has_split,
     inspect_split,
     landmarks_folder,
@@ -28,6 +27,7 @@ from films import (
     stages_folder,
 )
 from partition import split_folds
+from twins import group_twins
 
 VALID_SPELLINGS = {"Train": "Valid", "TRAIN": "VALID"}  # any other spelling of train goes with "valid"
 EXIT_INTERRUPTED = 130

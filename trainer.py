@@ -4,6 +4,7 @@ No random state is carried: what an epoch and a step draw follows from the seed 
 is, bit for bit, the run that was never interrupted.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from backbone import CephModel
 from checkpoint import BEST_NAME, INTERRUPTED_NAME, epoch_path, remove_old_checkpoints, save_checkpoint
 from config import Config, UserError
 from dataset import EpochPlan, FilmDataset, make_loader, seed_of
-from files import write_csv, write_json
+from files import claim, write_csv, write_json
 from films import Film
 from inference import Predictor
 from losses import film_losses
@@ -240,9 +241,18 @@ class Trainer:
             save_checkpoint(self.run / BEST_NAME, content)
         write_json(self.run / "config.json", self.config.to_json())
         save_checkpoint(epoch_path(self.run, self.epoch), self.state())
+        if self.epoch == 1 and self.log_path is not None:
+            self.claim_log()
         self.write_log()
         (self.run / INTERRUPTED_NAME).unlink(missing_ok=True)
         remove_old_checkpoints(self.run)
+
+    def claim_log(self) -> None:
+        """Makes the log this run's own. Not earlier than its first checkpoint: a run killed before leaves no log."""
+        path = claim_path(self.log_path)
+        if path != self.log_path:
+            self.log_path = path
+            save_checkpoint(epoch_path(self.run, self.epoch), self.state())
 
     def write_log(self) -> None:
         """Writes the epochs so far, all of them: a log cut short is whole again after the next."""
@@ -368,7 +378,15 @@ def describe_row(row: dict, epochs: int, is_best: bool) -> str:
 
 
 def new_log_path(folder: Path, model: str) -> Path:
-    """`yyyymmdd_hhmm_<model>_log.csv`, numbered if a run began in the same minute."""
-    name = f"{datetime.now():%Y%m%d_%H%M}_{model}_log"
-    taken = [path.stem for path in folder.glob(f"{name}*.csv")] if folder.is_dir() else []
-    return folder / (f"{name}.csv" if name not in taken else f"{name}_{len(taken) + 1}.csv")
+    """`yyyymmdd_hhmm_<model>_log.csv`."""
+    return folder / f"{datetime.now():%Y%m%d_%H%M}_{model}_log.csv"
+
+
+def claim_path(path: Path) -> Path:
+    """The path, numbered if another run that began in the same minute has it, with the head of a log in it.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    paths = itertools.chain([path], (path.with_stem(f"{path.stem}_{number}") for number in itertools.count(2)))
+    return next(path for path in paths if claim(path, ",".join(LOG_COLUMNS) + "\n"))

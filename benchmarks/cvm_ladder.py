@@ -21,11 +21,11 @@ from checkpoint import epoch_path, list_epochs
 from config import DEFAULT_CACHE, UserError
 from dataset import FilmDataset
 from files import read_csv
-from films import training_films
 from inference import load_predictor, pick_device
 from metrics import majority_figures, stage_figures
 from partition import split_folds
 from scoring import score_stages
+from twins import training_films
 
 RECIPES = {
     "cvm_resnet18, cross-entropy": ["--model", "cvm_resnet18", "--loss", "ce"],

@@ -9,7 +9,7 @@ from conftest import write_blob_dataset
 
 from annotations import read_landmarks, read_machines, write_landmarks
 from config import LANDMARK_INDEX, SYMBOLS, UserError
-from films import distance_px, group_twins, has_split, impossible_points, scan_split, training_films
+from films import distance_px, has_split, impossible_points, scan_split
 
 SENIOR = "train/Annotations/Cephalometric Landmarks/Senior Orthodontists"
 STAGES = "train/Annotations/CVM Stages"
@@ -192,21 +192,6 @@ def test_impossible_labels_are_found(blobs):
     assert {SYMBOLS[index] for index in found.nonzero()[0]} == {"Ls", "Li"}
 
 
-def test_twins_are_found_by_their_bytes(blobs):
-    films = blobs / "train" / "Cephalograms"
-    (films / "train005.png").write_bytes((films / "train001.png").read_bytes())
-    twins = group_twins(scan_split(blobs, "train"))
-    assert [[film.film_id for film in group] for group in twins] == [["train001", "train005"]]
-
-
-def test_films_that_differ_outside_their_samples_are_no_twins(blobs):
-    films = scan_split(blobs, "train")[:3]
-    data = bytearray(100_000)
-    for film, place in zip(films, (0, 20_000, 0), strict=True):
-        film.image_path.write_bytes(data[:place] + bytes([place > 0]) + data[place + 1 :])
-    assert [[film.film_id for film in group] for group in group_twins(films)] == [["train000", "train002"]]
-
-
 def test_points_are_written_as_they_are_read(tmp_path):
     points_px = np.random.default_rng(0).uniform(0, 2000, (29, 2)).round(3)
     points_px[7] = np.nan
@@ -220,12 +205,3 @@ def test_distance():
     points_px = np.full((29, 2), np.nan)
     points_px[LANDMARK_INDEX["S"]], points_px[LANDMARK_INDEX["N"]] = (0, 0), (30, 40)
     assert distance_px(points_px, "S", "N") == 50 and np.isnan(distance_px(points_px, "S", "Me"))
-
-
-def test_films_that_are_also_judged_by_are_not_learnt_from(blobs):
-    pictures = blobs / "train" / "Cephalograms", blobs / "test" / "Cephalograms"
-    (pictures[0] / "train002.png").write_bytes((pictures[1] / "test001.png").read_bytes())
-    (pictures[0] / "train005.png").write_bytes((pictures[0] / "train001.png").read_bytes())  # these may stay
-    films, left_out = training_films(blobs)
-    assert [film.film_id for film in left_out] == ["train002"]
-    assert {"train001", "train005"} <= {film.film_id for film in films} and len(films) == 7

@@ -19,7 +19,7 @@ from films import scan_split
 from model import build_model
 from processes import Processes
 from schedule import Progress, learning_rate
-from trainer import Interrupted, Trainer, pick_precision
+from trainer import Interrupted, Trainer, claim_path, pick_precision
 
 ROOT = Path(__file__).parents[1]
 
@@ -152,3 +152,8 @@ def test_epochs_between_judgements_are_neither_judged_nor_the_best(blobs, tmp_pa
     trainer.fit(lambda row, is_best: rows.append((row["mre_px"] is not None, is_best)))
     assert [judged for judged, _ in rows] == [False, True, True]
     assert rows[0][1] is False and rows[1][1] is True
+
+
+def test_runs_of_one_minute_get_logs_of_their_own(tmp_path):
+    paths = [claim_path(tmp_path / "logs" / "20260101_1200_unet_log.csv") for _ in range(3)]
+    assert len(set(paths)) == 3 and all(path.read_text().startswith("epoch,") for path in paths)
