@@ -128,7 +128,7 @@ RECIPES = {
     "landmarks": Recipe(
         ("heatmaps",),
         "the accurate one: finds the head, then reads it by a U-Net at stride 2 with sub-pixel decoding",
-        {"image_size": (512, 512), "head_frame": True, "heatmap_sigma": 2.2, "decode_radius": 5},
+        {"head_frame": True},
     ),
     "vertebrae": Recipe(
         ("vertebrae",),

@@ -11,7 +11,7 @@ import numpy as np
 
 from geometry import Letterbox
 
-MARGIN = 0.13  # around the mean shape, share of the frame's sides: room for the heads that are not average
+MARGIN = 0.2  # around the mean shape, share of the frame's sides: what lies around the landmarks tells where they are
 ROUNDS = 6
 TOLERANCE = 0.05  # a point this share of the shape's size away from where it should be counts half
 PLAUSIBLE_ENLARGEMENT = (0.3, 12.0)  # of the view to fill the head's frame; 1 shows the whole view

@@ -6,7 +6,7 @@ from config import STAGE_COUNT, SYMBOLS
 from films import Film
 from inference import Prediction
 from metrics import mean_and_deviation, success_rate
-from scoring import measure_errors
+from scoring import SN_LENGTH_MM, measure_errors
 
 KINDS = (("mean", "mean of both"), ("senior", "senior"), ("junior", "junior"))
 
@@ -37,6 +37,10 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
         lines.append("  no film has a pixel size, so there are no millimetres")
     px, px256 = show(landmarks["mre_px"], 2), show(landmarks["mre_px256"], 2)
     lines.append(f"  in film pixels {px}, in pixels of a 256 x 256 stretch {px256}")
+    scaled = landmarks["sn_scaled"]
+    if scaled["mre_mm"] is not None:
+        rates = "/".join(show(rate, 2) for rate in scaled["sdr"].values())
+        lines.append(f"  if S-N were {SN_LENGTH_MM:.0f} mm on every film: {scaled['mre_mm']:.3f} mm, {rates} %")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
     radii = landmarks["coverage95"]
@@ -89,9 +93,10 @@ def describe_landmarks(figures: dict) -> str:
 def describe_machines(landmarks: dict) -> str:
     """A row for each machine."""
     width = max(len(name) for name in ["machine", *landmarks["per_machine"]]) + 2
-    lines = [f"{'machine':{width}}{'films':>6}{'MRE mm':>9}{'SDR2 %':>8}{'MRE px':>9}"]
+    lines = [f"{'machine':{width}}{'films':>6}{'MRE mm':>9}{'SDR2 %':>8}{'MRE px':>9}{'S-N scaled':>12}"]
     for name, row in landmarks["per_machine"].items():
-        numbers = f"{show(row['mre_mm'], 3):>9}{show(row['sdr']['2.0'], 1):>8}{row['mre_px']:>9.2f}"
+        scaled = show(row["sn_scaled"]["mre_mm"], 3)
+        numbers = f"{show(row['mre_mm'], 3):>9}{show(row['sdr']['2.0'], 1):>8}{row['mre_px']:>9.2f}{scaled:>12}"
         lines.append(f"{name:{width}}{row['films']:>6}{numbers}")
     return "\n".join(lines)
 

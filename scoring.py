@@ -4,15 +4,17 @@ The headline is over points that experts placed; points that readers placed have
 points, not over films. Millimetres are None where no film has a pixel size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from calibration import coverage, quarter_ratio, reliability, within
 from config import SYMBOLS, Config
-from films import Film
+from films import Film, distance_px
 from inference import Prediction
 from metrics import bootstrap_interval, majority_figures, mean_and_deviation, radial_error, stage_figures, success_rates
+
+SN_LENGTH_MM = 71.0  # from sella to nasion in the mean adult; CephTrace's evaluator (arXiv 2605.03358) scales by it too
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +23,13 @@ class LandmarkErrors:
 
     px: np.ndarray  # original film pixels
     mm: np.ndarray  # NaN for films without a pixel size
+    sn_mm: np.ndarray  # mm if S-N were `SN_LENGTH_MM` on each film; about half of Aariz's pixel sizes cannot be true
     px256: np.ndarray  # pixels of the film stretched to 256x256, the development log's unit
     by_reader: np.ndarray  # bool
+
+    def of_films(self, rows: np.ndarray) -> "LandmarkErrors":
+        """The errors of some films, (N,) bool."""
+        return LandmarkErrors(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def of_experts(self, errors: np.ndarray) -> np.ndarray:
         """(N, 29) errors without those against readers' points."""
@@ -39,9 +46,10 @@ def measure_errors(films: list[Film], predictions: list[Prediction], truth: str 
     predicted_px = np.array([prediction.landmarks_px for prediction in predictions])
     stretch = 256.0 / np.array([prediction.film_size for prediction in predictions])[:, None, :]  # (N, 1, 2)
     pixel_sizes = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
-    px = radial_error(predicted_px, truths_px)
+    px, px256 = radial_error(predicted_px, truths_px), radial_error(predicted_px * stretch, truths_px * stretch)
+    sella_nasion_px = np.array([distance_px(film.truth_px(truth), "S", "N") for film in films])[:, None]
     by_reader = np.array([film.by_reader for film in films])
-    return LandmarkErrors(px, px * pixel_sizes, radial_error(predicted_px * stretch, truths_px * stretch), by_reader)
+    return LandmarkErrors(px, px * pixel_sizes, px * SN_LENGTH_MM / sella_nasion_px, px256, by_reader)
 
 
 def score_films(films: list[Film], predictions: list[Prediction], config: Config, truth: str = "mean") -> dict:
@@ -97,6 +105,10 @@ def summarise(errors: LandmarkErrors, select) -> dict:
         "mre_px": plain(mean_and_deviation(select(errors.px))[0]),
         "mre_px256": plain(mean_and_deviation(select(errors.px256))[0]),
         "sdr": {limit: plain(rate) for limit, rate in rates.items()},
+        "sn_scaled": {
+            "mre_mm": plain(mean_and_deviation(select(errors.sn_mm))[0]),
+            "sdr": {limit: plain(rate) for limit, rate in success_rates(select(errors.sn_mm)).items()},
+        },
     }
 
 
@@ -134,7 +146,7 @@ def per_machine(films: list[Film], errors: LandmarkErrors) -> dict:
     table = {}
     for machine in sorted(set(machines)):
         rows = np.array([each == machine for each in machines])
-        part = LandmarkErrors(errors.px[rows], errors.mm[rows], errors.px256[rows], errors.by_reader[rows])
+        part = errors.of_films(rows)
         if not np.isnan(part.of_experts(part.px)).all():
             table[machine] = {"films": int(rows.sum())} | summarise(part, part.of_experts)
     return table

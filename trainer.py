@@ -135,7 +135,8 @@ class Trainer:
             loss_sum += total.item()
         self.scaler.unscale_(self.optimizer)
         if self.config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+            for parameters in self.model.gradient_groups():
+                nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:

@@ -13,7 +13,7 @@ from test_films import SENIOR, edit
 
 import evaluate
 from checkpoint import save_checkpoint, save_weights
-from config import SYMBOLS, make_config
+from config import LANDMARK_INDEX, SYMBOLS, make_config
 from dataset import describe_data
 from films import scan_split
 from images import read_film
@@ -132,7 +132,7 @@ def test_the_headline_is_the_mean_over_points_by_hand(blobs, tmp_path, call):
 def test_the_seed_moves_the_interval_alone(blobs, tmp_path, call):
     weights, results = make_weights(blobs, tmp_path / "w.safetensors"), []
     for seed in (0, 1, 1):
-        assert call("--weights", weights, "--json", "out.json", "--worst", 0, "--seed", seed) == 0
+        assert call("--weights", weights, "--json", "out.json", "--worst", 0, "--split", "train", "--seed", seed) == 0
         results.append(json.loads(Path("out.json").read_text())["landmarks"])
     intervals = [result.pop("mre_mm_interval95") for result in results]
     assert intervals[0] != intervals[1] == intervals[2] and results[0] == results[1]
@@ -141,10 +141,27 @@ def test_the_seed_moves_the_interval_alone(blobs, tmp_path, call):
 def test_the_worst_films_are_in_the_order_of_what_is_written_below_them():
     errors_mm, errors_px256 = np.full((3, 29), np.nan), np.full((3, 29), np.nan)
     errors_mm[:, 0], errors_px256[:, 0] = (1.0, 3.0, 2.0), (9.0, 5.0, 7.0)
-    errors = LandmarkErrors(errors_px256, errors_mm, errors_px256, np.zeros((3, 29), dtype=bool))
+    errors = LandmarkErrors(errors_px256, errors_mm, errors_mm, errors_px256, np.zeros((3, 29), dtype=bool))
     assert evaluate.rank_films(errors) == ([(1, 3.0), (2, 2.0), (0, 1.0)], "mm")
     errors_mm[2, 0] = np.nan  # without a pixel size, millimetres cannot rank all films
     assert evaluate.rank_films(errors) == ([(0, 9.0), (2, 7.0), (1, 5.0)], "px of 256")
+
+
+def test_errors_scaled_by_sella_nasion_do_not_depend_on_the_pixel_size(blobs, tmp_path):
+    """The pixel sizes of about half of Aariz's test films cannot be true."""
+    weights, results = make_weights(blobs, tmp_path / "w.safetensors"), []
+    for factor in (1.0, 2.0):
+        films = [replace(film, pixel_size_mm=0.1 * factor) for film in scan_split(blobs, "test")]
+        predictor = load_predictor(weights, torch.device("cpu"))
+        predictions = [predictor.predict(read_film(film.image_path)) for film in films]
+        results.append(score_films(films, predictions, predictor.config)["landmarks"])
+    assert results[1]["mre_mm"] == pytest.approx(2 * results[0]["mre_mm"])
+    assert results[0]["sn_scaled"] == results[1]["sn_scaled"]
+    film, found = films[0], predictions[0].landmarks_px
+    truth_px = film.annotators_px.mean(axis=0)
+    share = np.hypot(*(found - truth_px).T) / np.hypot(*(truth_px[LANDMARK_INDEX["S"]] - truth_px[LANDMARK_INDEX["N"]]))
+    one = score_films(films[:1], predictions[:1], predictor.config)["landmarks"]["sn_scaled"]["mre_mm"]
+    assert one == pytest.approx(71 * share.mean())
 
 
 def test_a_head_that_was_taught_no_stage_is_not_judged(tmp_path, call):

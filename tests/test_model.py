@@ -189,3 +189,15 @@ def test_the_module_has_no_unlisted_model():
         value for value in vars(models).values() if isinstance(value, type) and issubclass(value, models.CephModel)
     }
     assert classes - {models.CephModel} == set(MODELS.values())
+
+
+@pytest.mark.parametrize("name", ["landmarks", "vertebrae", "unet"])
+def test_gradients_are_clipped_in_groups_that_share_a_loss(name):
+    """Clipped together, a locator's larger gradients would silence the network's."""
+    model = build_model(make_config(name, image_size=(64, 64), pretrained=False))
+    groups = model.gradient_groups()
+    counted = [parameter for group in groups for parameter in group]
+    assert len(counted) == len(set(counted)) == len(list(model.parameters()))
+    assert len(groups) == (1 if name == "unet" else 2)
+    if name != "unet":
+        assert set(model.locator.parameters()) in [set(group) for group in groups]
