@@ -107,14 +107,8 @@ def pull_weights(repo_id: str, revision: str | None) -> list[Path]:
     """
     import hub
 
-    try:
-        pulled = hub.pull_all(repo_id, revision)
-    except hub.HubUnreachable as error:
-        if not BUNDLED.exists():
-            raise
-        print(f"demo.py: {error} The bundled weights serve.", file=sys.stderr)
-        return [BUNDLED]
-    hub.show_pulled(pulled)
+    pulled = hub.pull_or_bundled(repo_id, revision)
+    hub.show_pulled(pulled, command="demo.py")
     # Landmark weights bring those of the neck that lie beside them.
     first = pulled.get(BUNDLED.name)
     return [first.path] if first else [each.path for each in pulled.values()]

@@ -46,7 +46,8 @@ UNREACHABLE = (
     httpx.ConnectError, httpx.TimeoutException, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL,
     TimeoutError, hub_errors.LocalEntryNotFoundError,
 )  # fmt: skip
-TROUBLES = (hub_errors.EntryNotFoundError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+# The client wraps what breaks an upload into a RuntimeError.
+TROUBLES = (hub_errors.EntryNotFoundError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError)
 
 
 class HubUnreachable(UserError):
@@ -117,12 +118,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def show_pulled(pulled: dict[str, Pulled]) -> None:
-    """Says where files lie and of which commit they are."""
+def show_pulled(pulled: dict[str, Pulled], command: str = "hub.py") -> None:
+    """Says where files lie and of which commit they are, and on stderr, by the command's name, what is to be noted."""
     for name, each in pulled.items():
         print(f"{name}: {each.path}" + (f" (commit {each.commit})" if each.commit else ""))
     for note in sorted({each.note for each in pulled.values()} - {""}):
-        print(f"hub.py: {note}", file=sys.stderr)
+        print(f"{command}: {note}", file=sys.stderr)
 
 
 # --- pull -------------------------------------------------------------------------------------------------------------
@@ -192,18 +193,19 @@ def fetch(repo_id: str, revision: str, name: str) -> Pulled:
         return known or pulled_from(api.hf_hub_download(repo_id, name, revision=revision))
 
 
-def pull_or_bundled(repo_id: str, revision: str | None = None, name: str = "landmarks.safetensors") -> Pulled:
-    """`pull`, or the bundled file with a note while the Hub cannot be reached.
+def pull_or_bundled(repo_id: str, revision: str | None = None) -> dict[str, Pulled]:
+    """`pull_all`, or the bundled files with a note while the Hub cannot be reached.
 
     Raises:
-        UserError: as `pull`; of an unreachable Hub only if no such file is bundled.
+        UserError: as `pull_all`; of an unreachable Hub only if no weights are bundled.
     """
     try:
-        return pull(repo_id, revision, name)
+        return pull_all(repo_id, revision)
     except HubUnreachable as error:
-        if not (BUNDLED / name).is_file():
+        names = [file_name(part) for part in PARTS if (BUNDLED / file_name(part)).is_file()]
+        if not names:
             raise
-        return Pulled(BUNDLED / name, None, f"{error} The bundled weights serve.")
+        return {name: Pulled(BUNDLED / name, None, f"{error} The bundled weights serve.") for name in names}
 
 
 def find_cached(repo_id: str, revision: str, name: str) -> Pulled | None:
@@ -355,6 +357,8 @@ def one_sentence(repo_id: str, name: str = "", revision: str = "") -> Iterator[N
 def explain(error: Exception, repo_id: str, name: str, revision: str) -> UserError:
     """What went wrong between this machine and the Hub, and what to do."""
     hub = client().endpoint
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, TROUBLES):
+        return explain(error.__cause__, repo_id, name, revision)
     if isinstance(error, hub_errors.OfflineModeIsEnabled):
         return HubUnreachable("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it.")
     if isinstance(error, hub_errors.RevisionNotFoundError):

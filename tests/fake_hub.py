@@ -4,9 +4,11 @@ It keeps every byte it is sent, counts requests, and can be told to fail: to cut
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 WRITER, READER, OWNER = "hf_writerwriterwriter", "hf_readerreaderreader", "owner"
-LARGE = 1024  # bytes from which a file is stored as a large one
+LARGE_NAMES, LARGE = (".safetensors",), 10_000_000  # endings and bytes of files that are stored as large ones
 CUT_AFTER = 1000  # bytes of a transfer that is cut
 API = re.compile(r"/api/models/([^/]+/[^/]+)(?:/(revision|preupload|commit)/([^/]+))?")
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+
+
+def is_large(name: str, size: int) -> bool:
+    """Whether a file is stored apart: by .gitattributes, or for its size."""
+    return name.endswith(LARGE_NAMES) or size >= LARGE
 
 
 @dataclass
@@ -68,6 +75,7 @@ class FakeHub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.hub = self
         self.server.daemon_threads = True
+        self.connections: set[socket.socket] = set()
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
@@ -77,9 +85,12 @@ class FakeHub:
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def stop(self) -> None:
-        """From now on nobody answers."""
+        """From now on nobody answers, not even on connections that the client has kept."""
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
 
     def count(self, method: str, part: str = "") -> int:
         """How many requests of this kind came whose path holds `part`."""
@@ -95,6 +106,14 @@ class Handler(BaseHTTPRequestHandler):
     def hub(self) -> FakeHub:
         """Whose connection this is."""
         return self.server.hub
+
+    def setup(self):
+        super().setup()
+        self.hub.connections.add(self.connection)
+
+    def finish(self):
+        self.hub.connections.discard(self.connection)
+        super().finish()
 
     def log_message(self, *_):
         """Nothing is printed."""
@@ -171,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.refuse(404, "RevisionNotFound")
             if match[3] not in found[1]:
                 return self.refuse(404, "EntryNotFound", commit=found[0])
-            return self.serve_file(found[0], found[1][match[3]])
+            return self.serve_file(found[0], match[3], found[1][match[3]])
         return self.refuse(404)
 
     def find_repository(self, repo_id: str) -> FakeRepository | None:
@@ -179,11 +198,11 @@ class Handler(BaseHTTPRequestHandler):
         repository = self.hub.repositories.get(repo_id)
         return repository if repository and (self.token or not repository.private) else None
 
-    def serve_file(self, commit: str, data: bytes) -> None:
+    def serve_file(self, commit: str, name: str, data: bytes) -> None:
         """A small file itself; of a large one, where it lies."""
         digest = hashlib.sha256(data).hexdigest()
         headers = {"X-Repo-Commit": commit, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
-        if len(data) < LARGE:
+        if not is_large(name, len(data)):
             return self.send(200, data, headers)
         headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
         # Another host than the Hub's own: the token must not follow there.
@@ -224,8 +243,11 @@ class Handler(BaseHTTPRequestHandler):
         if repository is None:
             return self.refuse_repository()
         if match[2] == "preupload":
-            modes = {each["path"]: "lfs" if each["size"] >= LARGE else "regular" for each in json.loads(body)["files"]}
-            files = [{"path": name, "uploadMode": mode, "shouldIgnore": False} for name, mode in modes.items()]
+            modes = {True: "lfs", False: "regular"}
+            files = [
+                {"path": each["path"], "uploadMode": modes[is_large(each["path"], each["size"])], "shouldIgnore": False}
+                for each in json.loads(body)["files"]
+            ]
             return self.answer(200, {"files": files})
         return self.commit(match[1], repository, [json.loads(line) for line in body.splitlines()])
 
