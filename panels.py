@@ -33,13 +33,14 @@ def sections(reading: "Reading", norm_set: str = DEFAULT_CHOICE, language: str =
 
 def warnings_panel(reading: "Reading", language: str) -> str:
     """What a reader should know before trusting anything, each as a sentence."""
-    items = [f'<li class="caution">{escape(say(text, language))}</li>' for text in reading.cautions()]
+    label = escape(say("Set the scale", language))
+    to_scale = f' <button type="button" class="link" data-do="to-scale">{label}</button>'
+    items = [("caution", text, "") for text in reading.warnings]
+    if reading.scale_caution:
+        items.append(("caution", reading.scale_caution, to_scale))
     if reading.pixel_size_mm is None and reading.known.any():
-        items.append(
-            f'<li class="hint">{escape(say(NO_SCALE, language))} '
-            f'<button type="button" class="link" data-do="to-scale">{escape(say("Set the scale", language))}</button>'
-            "</li>"
-        )
+        items.append(("hint", NO_SCALE, to_scale))
+    items = [f'<li class="{kind}">{escape(say(text, language))}{more}</li>' for kind, text, more in items]
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 

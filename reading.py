@@ -14,8 +14,15 @@ from inference import Predictor
 from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
-PLAUSIBLE_SN_MM = (60, 85)  # from sella to nasion; anything else betrays a wrong pixel size
-SCALE_CAUTION = "S-N measures {} mm at this pixel size, outside {} mm: check the pixel size before trusting any length."
+PLAUSIBLE_SN_MM = (60, 85)  # from sella to nasion, magnification included; else the pixel size is wrong, or a point
+TOO_SHORT = (
+    "S-N measures {} mm, less than the {} mm of nearly all heads: check S, N and the pixel size. "
+    "If that is too small, lengths come out too short; angles and ratios hold."
+)
+TOO_LONG = (
+    "S-N measures {} mm, more than the {} mm of nearly all heads: check S, N and the pixel size. "
+    "If that is too large, or the film much magnified, lengths come out too long; angles and ratios hold."
+)
 READER, USER = "reader", "user"  # who taught a point, besides experts; who placed a corrected one
 
 
@@ -66,16 +73,21 @@ class Reading:
                 row["low95"] = row["high95"] = row["certain"] = None  # what the user placed has no interval
         return table
 
-    def cautions(self) -> list[str]:
-        """The warnings of the film, and one where its pixel size cannot be right."""
+    @property
+    def scale_caution(self) -> str:
+        """What is odd about lengths, by that of S-N; empty where nothing is, or nothing is known."""
         sella_nasion_px = length(Points(self.points_px), "S", "N")
         if self.pixel_size_mm is None or np.isnan(sella_nasion_px):
-            return list(self.warnings)
+            return ""
         low, high = PLAUSIBLE_SN_MM
         sella_nasion_mm = float(sella_nasion_px) * self.pixel_size_mm
         if low <= sella_nasion_mm <= high:
-            return list(self.warnings)
-        return [*self.warnings, SCALE_CAUTION.format(f"{sella_nasion_mm:.1f}", f"{low}-{high}")]
+            return ""
+        return (TOO_SHORT if sella_nasion_mm < low else TOO_LONG).format(f"{sella_nasion_mm:.1f}", f"{low}-{high}")
+
+    def cautions(self) -> list[str]:
+        """The warnings of the film, and that of its scale."""
+        return [*self.warnings, *filter(None, [self.scale_caution])]
 
     def corrected(self, points_px: dict[str, tuple[float, float]]) -> "Reading":
         """The reading with some points, by symbol, as the user placed them: marked as the user's, without radius."""

@@ -129,7 +129,9 @@ def test_lengths_need_a_scale_and_the_page_says_so(desk):
     assert 'data-measure="Wits"' in scaled["measures"] and 'data-measure="Wits"' not in without["measures"]
     assert "No pixel size is known" in without["warnings"] and "to-scale" in without["warnings"]
     assert scaled["warnings"] == ""
-    assert "check the pixel size" in desk.measure({"key": key, "pixel_size_mm": 0.3})["warnings"]
+    doubted = desk.measure({"key": key, "pixel_size_mm": 0.3})["warnings"]
+    assert "check S, N and the pixel size" in doubted and "to-scale" in doubted
+    assert "픽셀 크기" in desk.measure({"key": key, "pixel_size_mm": 0.01, "language": "ko"})["warnings"]
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_lengths_come_with_a_scale_from_hand_ruler_or_file(visit, film, dicom_by
         page.mouse.click(box["x"] + 300, box["y"] + down)
     page.fill("[name=ruler]", str(200 / scale * 0.3))
     after(page, lambda: page.click("[data-do=use-ruler]"))
-    assert "check the pixel size" in page.inner_text(".warnings")
+    assert "check S, N and the pixel size" in page.inner_text(".warnings")
     assert value(page, "Co-Gn") == pytest.approx(3 * TRUTH.measurements()["Co-Gn"]["value"], rel=0.03)
 
     open_film(page, {"name": "x.dcm", "mimeType": "application/dicom", "buffer": dicom_bytes})

@@ -82,11 +82,14 @@ def test_chosen_norms_change_the_reading_not_the_value():
     assert by_steiner["value"] == by_isbi["value"] and by_steiner["norm"] == 80 and by_isbi["norm_low"] == 74.6
 
 
-@pytest.mark.parametrize(("pixel_size_mm", "doubted"), [(0.1, False), (0.05, True), (0.2, True), (None, False)])
-def test_an_impossible_scale_is_doubted(pixel_size_mm, doubted):
+@pytest.mark.parametrize(
+    ("pixel_size_mm", "said"),
+    [(0.1, ""), (0.05, "too small, lengths come out too short"), (0.2, "lengths come out too long"), (None, "")],
+)
+def test_an_impossible_scale_is_doubted_and_what_follows_is_said(pixel_size_mm, said):
     reading = make_reading(pixel_size_mm, warnings=["The film is a negative; it was read as a positive."])
-    assert len(reading.cautions()) == 1 + doubted
-    assert not doubted or "pixel size" in reading.cautions()[-1]
+    assert bool(reading.scale_caution) == bool(said) and said in reading.scale_caution
+    assert reading.cautions() == [*reading.warnings, *([reading.scale_caution] if said else [])]
     assert describe_reading(reading, "film.png")["warnings"] == reading.cautions()
 
 
