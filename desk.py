@@ -22,7 +22,7 @@ from norms import DEFAULT_CHOICE, NORM_CHOICES
 from panels import sections, stage_panel
 from previews import film_png, neck_picture, thumbnail
 from reader import Reader
-from words import LANGUAGES
+from words import LANGUAGES, say
 
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
@@ -158,9 +158,9 @@ class Desk:
         self.lightbox.remove(question.get("key"))
         return {}
 
-    def model_status(self) -> dict:
-        """Whether the models are there."""
-        return {"state": self.reader.state, "problem": self.reader.problem}
+    def model_status(self, question: dict) -> dict:
+        """Whether the models are there, and if not, why not."""
+        return {"state": self.reader.state, "problem": say(self.reader.problem, checked_language(question))}
 
 
 # --- what a question holds --------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from words import LANGUAGES, WORDS, say
 
 log = logging.getLogger(__name__)
 WEB = Path(__file__).parent / "web"
-SCRIPTS = ("view.js", "marks.js", "hand.js", "editor.js")
+SCRIPTS = ("view.js", "marks.js", "hand.js", "missing.js", "editor.js", "wiring.js")
 
 
 def read_web(name: str) -> str:
@@ -46,7 +46,7 @@ class Header(gr.HTML):
 
     @server
     def model_status(self, question) -> dict:
-        return answer(self._desk.model_status, question)
+        return answer(lambda: self._desk.model_status(question), question)
 
 
 class Editor(gr.HTML):
@@ -113,7 +113,7 @@ class Editor(gr.HTML):
 
     @server
     def model_status(self, question) -> dict:
-        return answer(self._desk.model_status, question)
+        return answer(lambda: self._desk.model_status(question), question)
 
 
 def answer(task, question) -> dict:

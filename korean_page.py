@@ -9,7 +9,6 @@ PAGE = {
     "Light or dark": "밝은 화면 또는 어두운 화면",
     "Loading the models …": "모델을 불러오는 중 …",
     "Ready": "준비됨",
-    "The models could not be loaded.": "모델을 불러오지 못했습니다.",
     "One film": "사진 한 장",
     "Many films": "여러 장",
     "About": "안내",
@@ -69,6 +68,13 @@ PAGE = {
         "연구·교육용이며 의료기기가 아닙니다. 이 결과로 환자의 치료를 결정해서는 안 됩니다."
     ),
     # results
+    "Points not found": "찾지 못한 점",
+    "Choose one, then click where it lies on the film.": "하나를 선택한 뒤 사진에서 그 위치를 클릭하십시오.",
+    "Click where {} lies.": "{}의 위치를 클릭하십시오.",
+    "Click where {} lies, or press Enter to put it in the middle and move it by arrows.": (
+        "{}의 위치를 클릭하거나, Enter로 가운데에 놓고 화살표로 옮기십시오."
+    ),
+    "{} placed.": "{} 지정함.",
     "Results": "결과",
     "Measurements": "계측치",
     "Wigglegram": "편차 도표",
@@ -168,6 +174,25 @@ PROBLEMS = {
         "판독 대기 중인 사진이 많습니다. 잠시 후 다시 시도하십시오."
     ),
     "Something went wrong here; the log of the demo says what.": "문제가 발생했습니다. 데모의 로그를 확인하십시오.",
+    "The models could not be loaded. {}": "모델을 불러오지 못했습니다. {}",
+    "{} is damaged or not weights of this project ({}); restore it or train again.": (
+        "{}: 손상되었거나 이 프로젝트의 가중치가 아닙니다({}). 복원하거나 다시 학습하십시오."
+    ),
+    "{} is damaged or no checkpoint ({}); delete it or restore it.": (
+        "{}: 손상되었거나 체크포인트가 아닙니다({}). 지우거나 복원하십시오."
+    ),
+    "{} is no checkpoint of this version of the project; train again or update.": (
+        "{}: 이 버전의 체크포인트가 아닙니다. 다시 학습하거나 업데이트하십시오."
+    ),
+    "{} needs the vertebrae weights it was taught with; put them beside it as {}.": (
+        "{}: 함께 학습한 척추 가중치가 필요합니다. 같은 폴더에 {} 이름으로 두십시오."
+    ),
+    "{} shows you no {}; check its name, and `hf auth login` if it is private.": (
+        "{}에서 {} 저장소를 볼 수 없습니다. 이름을 확인하고, 비공개라면 `hf auth login`을 실행하십시오."
+    ),
+    "{} cannot be reached; check the network, or HF_ENDPOINT.": (
+        "{}에 연결할 수 없습니다. 네트워크나 HF_ENDPOINT를 확인하십시오."
+    ),
     "The models could not be loaded; the log of the demo says why.": (
         "모델을 불러오지 못했습니다. 데모의 로그를 확인하십시오."
     ),

@@ -3,6 +3,7 @@ time.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
 
 log = logging.getLogger(__name__)
+# An absolute path's folders, but none of an address such as https://host/name.
+FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[\\/](?:[^\\/\s]+[\\/])*(?=[^\\/\s])")
 MOST_WAITING = 12  # films; on two slow cores the last of them waits about half a minute
 LOADING, READY, FAILED = "loading", "ready", "failed"
 
@@ -37,17 +40,19 @@ class Reader:
         threading.Thread(target=self.load, name="reader", daemon=True).start()
 
     def load(self) -> None:
-        """Loads the models; what goes wrong is kept for those who ask."""
+        """Loads the models; what goes wrong is kept for those who ask, without the folders of this machine."""
+        paths = []
         try:
             # PyTorch takes seconds to import; the page is served in the meantime.
             from inference import load_predictor, pick_device
 
-            device = pick_device(self.device)
-            self.predictors = [load_predictor(path, device) for path in self.find_weights()]
+            device, paths = pick_device(self.device), self.find_weights()
+            self.predictors = [load_predictor(path, device) for path in paths]
             self.state = READY
         except UserError as error:
             log.error("The models could not be loaded: %s", error)
-            self.state, self.problem = FAILED, str(error)
+            folders = [Path(path).parent for path in paths]
+            self.state, self.problem = FAILED, f"The models could not be loaded. {without_folders(str(error), folders)}"
         except Exception:
             log.exception("The models could not be loaded.")
             self.state, self.problem = FAILED, "The models could not be loaded; the log of the demo says why."
@@ -75,3 +80,15 @@ class Reader:
         finally:
             with self.counter:
                 self.waiting -= 1
+
+
+def without_folders(sentence: str, folders: list[Path]) -> str:
+    """A sentence that still names its files, but says of none where on this machine it lies.
+
+    Args:
+        folders: those that are known; what else looks like an absolute path is cut as well.
+    """
+    for folder in sorted(map(str, folders), key=len, reverse=True):
+        if folder != ".":
+            sentence = sentence.replace(f"{folder}/", "").replace(f"{folder}\\", "")
+    return FOLDERS.sub("", sentence)

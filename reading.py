@@ -23,6 +23,7 @@ TOO_LONG = (
     "S-N measures {} mm, more than the {} mm of nearly all heads: check S, N and the pixel size. "
     "If that is too large, or the film much magnified, lengths come out too long; angles and ratios hold."
 )
+OUTSIDE = "{} would lie outside the film and is left out."
 READER, USER = "reader", "user"  # who taught a point, besides experts; who placed a corrected one
 
 
@@ -97,9 +98,11 @@ class Reading:
             index = LANDMARK_INDEX[symbol]
             points[index], radius[index], taught[index] = point_px, np.nan, USER
             confidence[index], spread[index] = np.nan, np.nan
+        mended = {OUTSIDE.format(symbol) for symbol in points_px}
         return replace(
-            self, points_px=points, radius95_px=radius, taught_by=tuple(taught), confidence=confidence, spread_px=spread
-        )
+            self, points_px=points, radius95_px=radius, taught_by=tuple(taught), confidence=confidence,
+            spread_px=spread, warnings=[text for text in self.warnings if text not in mended],
+        )  # fmt: skip
 
 
 def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm: float | None) -> Reading:
@@ -123,7 +126,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         cervical = cervical or prediction.cervical
         warnings += [text for text in prediction.warnings if text not in warnings]
     outside = ((points_px < -0.5) | (points_px > np.array(film.shape[::-1]) - 0.5)).any(axis=1)
-    warnings += [f"{SYMBOLS[index]} would lie outside the film and is left out." for index in np.flatnonzero(outside)]
+    warnings += [OUTSIDE.format(SYMBOLS[index]) for index in np.flatnonzero(outside)]
     points_px[outside], confidence[outside], spread_px[outside], radius95_px[outside] = np.nan, np.nan, np.nan, np.nan
     taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
     return Reading(

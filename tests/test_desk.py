@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from inference import REFUSAL
 from intake import Film
 from lightbox import Lightbox
 from panels import sections, stage_panel
-from reader import MOST_WAITING, READY, Reader
+from reader import MOST_WAITING, READY, Reader, without_folders
 
 FILM = Film("film", np.zeros((2400, 1935), np.uint8), 0.1)
 
@@ -90,7 +91,27 @@ def test_weights_that_are_not_there_are_said_to_everyone_who_asks(tmp_path):
     reader.start()
     with pytest.raises(UserError, match=r"none\.safetensors cannot be read"):
         reader.read(FILM)
-    assert reader.state == "failed" and "none.safetensors" in Desk(reader, 30).model_status()["problem"]
+    told = [Desk(reader, 30).model_status({"language": language})["problem"] for language in ("en", "ko")]
+    assert reader.state == "failed" and told[0].startswith("The models could not be loaded. none.safetensors cannot be")
+    assert told[1].startswith("모델을 불러오지 못했습니다. none.safetensors")
+    assert str(tmp_path.parent) not in "".join(told) and "/" not in told[0], "where files lie is no one's business"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("/srv/my models/a.st is damaged; restore it.", "a.st is damaged; restore it."),
+        ("/srv/my models/a.st needs /opt/b/c.st and/or x.", "a.st needs c.st and/or x."),
+        ("C:\\Users\\muster\\a.st is empty.", "a.st is empty."),
+        (
+            "https://hub.example/owner/model shows you no owner/model.",
+            "https://hub.example/owner/model shows you no owner/model.",
+        ),
+        ("It holds 3 / 4 of them.", "It holds 3 / 4 of them."),
+    ],
+)
+def test_where_files_lie_is_not_told(sentence, shown):
+    assert without_folders(sentence, [Path("/srv/my models"), Path()]) == shown
 
 
 def test_too_many_films_at_once_are_turned_away():

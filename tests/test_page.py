@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -43,7 +44,7 @@ def visit(browser, served):  # noqa: F811
         def go(**settings):
             context = stack.enter_context(browser.new_context(**({"viewport": WINDOW, "locale": "en-GB"} | settings)))
             page = context.new_page()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(90_000)  # a busy machine is slow
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("request", lambda request: ask_of(request.url))
             page.goto(served[1])
@@ -289,6 +290,63 @@ def test_what_is_no_film_gets_one_sentence_and_leaves_the_last_film(visit, film)
     page.set_input_files(".film-file", {"name": "big.png", "mimeType": "x/y", "buffer": b"x" * 3_000_000})
     page.wait_for_selector(".notice:has-text('big.png has 3 MB, and this page takes 2 MB; read it with predict.py')")
     assert page.locator(".mark").count() == 29
+
+
+@pytest.fixture
+def knows_less(served):  # noqa: F811
+    """The reader leaves two points out, or all; the film's own pixels are the same."""
+    reader = served[0].reader
+    full = reader.reading
+
+    def leave_out(*symbols: str) -> None:
+        points = full.points_px.copy()
+        points[[LANDMARK_INDEX[symbol] for symbol in symbols]] = np.nan
+        reader.reading = replace(full, points_px=points, warnings=["R would lie outside the film and is left out."])
+
+    yield leave_out
+    reader.reading = full
+
+
+def test_a_point_that_was_left_out_is_placed_by_the_user(visit, film, knows_less):
+    knows_less("A", "R")
+    page = visit()
+    open_film(page, film)
+    assert page.locator(".mark").count() == 27 and page.locator('tr[data-measure="SNA"]').count() == 0
+    assert page.locator(".missing-list button").all_inner_texts() == ["A", "R"]
+    page.click(".missing-list button >> text=A")
+    assert "A-point (A)" in page.inner_text(".place-box")
+    x, y = middle(page, "B")  # a press on another point places all the same
+    after(page, lambda: page.mouse.click(x, y))
+    assert place(page, "A") == pytest.approx(place(page, "B"), abs=3) and page.is_hidden(".place-box")
+    assert "edited" in page.get_attribute(mark("A"), "class") and "✎" in page.inner_text('tr[data-measure="SNA"]')
+    assert page.locator(".missing-list button").all_inner_texts() == ["R"]
+    assert page.evaluate("document.activeElement.dataset.symbol") == "A", "arrows move it at once"
+
+    page.focus(".missing-list button")  # by keyboard alone
+    page.keyboard.press("Enter")
+    after(page, lambda: page.keyboard.press("Enter"))
+    assert page.is_hidden(".missing") and "would lie outside" not in page.inner_text(".warnings")
+    after(page, lambda: page.keyboard.press("Delete"))
+    assert page.locator(".missing-list button").all_inner_texts() == ["R"] and page.locator(".mark").count() == 28
+    assert "would lie outside" in page.inner_text(".warnings")
+    page.click(".missing-list button")
+    page.keyboard.press("Escape")
+    assert page.is_hidden(".place-box")
+
+
+def test_on_a_film_without_points_all_can_be_placed(visit, film, knows_less):
+    knows_less(*SYMBOLS)
+    page = visit()
+    open_film(page, film, "refused")
+    page.click(".missing summary")
+    assert page.locator(".missing-list button").count() == 29
+    box = page.locator(".stage").bounding_box()
+    for symbol, across, down in (("S", 200, 200), ("N", 400, 180), ("A", 400, 420)):
+        page.click(f".missing-list [data-symbol={symbol}]")
+        after(page, lambda: page.mouse.click(box["x"] + across, box["y"] + down))  # noqa: B023
+    assert value(page, "SNA") > 60 and page.locator(".mark.edited").count() == 3
+    after(page, lambda: page.click("[data-do=reset-all]"))
+    assert page.locator(".mark").count() == 0 and "Nothing can be measured" in page.inner_text(".measures")
 
 
 def test_korean_by_the_browser_and_by_choice(visit, film):

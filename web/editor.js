@@ -36,7 +36,7 @@ const view = new View(stage, find(".picture"), find(".drawing"), () => {
 const marks = new Marks(find(".drawing"), describePoint);
 const rulerLine = svgElement("g", { class: "ruler" }, find(".drawing"));
 const hand = new Hand(stage, view, marks, {
-  picks: () => !isMeasuring() && !root.classList.contains("no-marks"),
+  picks: () => !isMeasuring() && !missing.placing && !root.classList.contains("no-marks"),
   grab: (point) => (choose(point.symbol), marks.focus(point.symbol)),
   move: (point, x, y) => (place(point.symbol, x, y), showTip(null)), // it would hide what one aims at
   drop: (point) => (keep(point.symbol), showTip(points.get(point.symbol))),
@@ -44,6 +44,7 @@ const hand = new Hand(stage, view, marks, {
   press: pressFilm,
   hover: showTip,
 });
+const missing = new Missing(find(".missing"), say, { choose: prepareToPlace });
 
 // --- texts ---------------------------------------------------------------------------------------------------------
 
@@ -69,6 +70,7 @@ function writeTexts() {
   writeHoldsFor();
   if (film) describeFilm();
   if (points.size) marks.draw(view.scale);
+  if (isRead()) missing.show(props.titles, points);
 }
 
 const normSet = () => find(".norms select").value || Object.keys(props.norm_sets)[0];
@@ -117,6 +119,9 @@ function setBusy(text) {
   root.setAttribute("aria-busy", text ? "true" : "false");
 }
 
+const isRead = () => ["points", "refused"].includes(root.dataset.state); // by the models, with or without points
+const isBusy = () => root.getAttribute("aria-busy") === "true";
+
 async function whileBusy(text, task) {
   setBusy(text);
   try {
@@ -143,7 +148,7 @@ async function openFile(file) {
 }
 
 async function open(name, question) {
-  if (root.getAttribute("aria-busy") === "true") return;
+  if (isBusy()) return;
   const opened = await whileBusy("Opening the film …", () => ask(name, question));
   if (!opened) return;
   if (film) server.close_film({ key: film.key });
@@ -165,6 +170,7 @@ async function showFilm(opened) {
   edits = {};
   history = [];
   setRuler(null);
+  missing.show({}, points);
   const picture = await (await fetch(`data:image/png;base64,${png}`)).blob();
   URL.revokeObjectURL(find(".picture").src);
   marks.set(points, []);
@@ -206,16 +212,26 @@ function showSections(sections) {
 
 // --- editing -------------------------------------------------------------------------------------------------------
 
+const usersPoint = (symbol, title, x, y) => ({ symbol, title, x, y, confidence: null, radius95_px: null, taught_by: "user" });
+
+// The place on the film that is nearest to one.
+function onFilm(x, y) {
+  const inside = (at, size) => Math.min(Math.max(at, -0.5), size - 0.5);
+  return [inside(x, film.width), inside(y, film.height)];
+}
+
 // The points with the user's changes; `anew` where there are other points than before.
 function showEdits(anew = false) {
-  points = new Map(found);
-  for (const [symbol, [x, y]] of Object.entries(edits)) {
-    const title = found.get(symbol)?.title ?? props.titles[symbol];
-    points.set(symbol, { symbol, title, x, y, confidence: null, radius95_px: null, taught_by: "user" });
+  points = new Map();
+  for (const [symbol, title] of Object.entries(props.titles)) {
+    if (symbol in edits) points.set(symbol, usersPoint(symbol, title, ...edits[symbol]));
+    else if (found.has(symbol)) points.set(symbol, found.get(symbol));
   }
-  if (anew || points.size !== marks.points.size) marks.set(points, props.tracing);
+  const isShown = (symbol) => marks.marks.has(symbol);
+  if (anew || points.size !== marks.marks.size || ![...points.keys()].every(isShown)) marks.set(points, props.tracing);
   marks.points = points;
   marks.draw(view.scale);
+  missing.show(props.titles, points);
   find("[data-do=undo]").disabled = !history.length;
   find("[data-do=reset-all]").disabled = !Object.keys(edits).length;
   find("[data-do=reset-point]").disabled = !(chosen in edits);
@@ -223,10 +239,7 @@ function showEdits(anew = false) {
 
 // Shows a point elsewhere, while it moves; nothing is kept yet.
 function place(symbol, x, y) {
-  const inside = (at, size) => Math.min(Math.max(at, -0.5), size - 0.5);
-  const moved = { confidence: null, radius95_px: null, taught_by: "user" };
-  const at = { x: inside(x, film.width), y: inside(y, film.height) };
-  points.set(symbol, { ...points.get(symbol), ...moved, ...at });
+  points.set(symbol, usersPoint(symbol, props.titles[symbol], ...onFilm(x, y)));
   marks.draw(view.scale);
 }
 
@@ -235,6 +248,26 @@ function keep(symbol) {
   const { x, y } = points.get(symbol);
   change({ ...edits, [symbol]: [x, y] });
   announce(sayForm("{} moved.", say(points.get(symbol).title)));
+}
+
+// Makes the next press on the film place a point; none where `symbol` is null.
+function prepareToPlace(symbol) {
+  if (symbol) setRuler(null);
+  stage.classList.toggle("placing", Boolean(symbol));
+  find(".place-box").hidden = !symbol;
+  if (!symbol) return;
+  const title = `${say(props.titles[symbol])} (${symbol})`;
+  find(".place-text").textContent = sayForm("Click where {} lies.", title);
+  announce(sayForm("Click where {} lies, or press Enter to put it in the middle and move it by arrows.", title));
+  stage.focus({ preventScroll: true });
+}
+
+// Puts a point that was missing on the film, as the user's.
+function add(symbol, x, y) {
+  root.dataset.state = "points";
+  change({ ...edits, [symbol]: onFilm(x, y) });
+  marks.focus(symbol);
+  announce(sayForm("{} placed.", say(props.titles[symbol])));
 }
 
 function change(newEdits) {
@@ -270,7 +303,7 @@ function question_of(more = {}) {
 
 // Asks for the measurements of the points as they are; an answer that a later question has overtaken is dropped.
 async function measure() {
-  if (!film || !points.size) return;
+  if (!isRead()) return;
   const started = performance.now();
   const number = ++asked;
   const answer = await ask("measure", question_of());
@@ -294,6 +327,7 @@ const isMeasuring = () => find("[data-do=ruler]").getAttribute("aria-pressed") =
 
 function setRuler(places, on = false) {
   ruler = places;
+  if (on) missing.choose(null);
   find("[data-do=ruler]").setAttribute("aria-pressed", on);
   stage.classList.toggle("measuring", on);
   find(".ruler-box").hidden = !(ruler && ruler.to);
@@ -309,6 +343,7 @@ function drawRuler() {
 }
 
 function pressFilm(x, y) {
+  if (missing.placing) return add(missing.placing, x, y);
   if (!isMeasuring()) return;
   if (!ruler || ruler.to) return setRuler({ from: [x, y], to: null }, true);
   setRuler({ from: ruler.from, to: [x, y] }, true);
@@ -346,197 +381,3 @@ async function loadPoints(file) {
   root.dataset.state = "points";
   announce(sayForm("{} points loaded.", Object.keys(answer.edits).length));
 }
-
-// --- wiring --------------------------------------------------------------------------------------------------------
-
-const actions = {
-  choose: () => find(".film-file").click(),
-  "zoom-in": () => view.zoomMiddle(1.4),
-  "zoom-out": () => view.zoomMiddle(1 / 1.4),
-  fit: () => view.fit(),
-  invert: (button) => view.setTone({ invert: toggle(button) }),
-  undo,
-  "reset-point": () => resetPoint(chosen),
-  "reset-all": () => Object.keys(edits).length && change({}),
-  ruler: (button) => setRuler(null, toggle(button)),
-  "use-ruler": useRuler,
-  "drop-ruler": () => setRuler(null),
-  "no-scale": () => setScale(null, ""),
-  "load-points": () => find(".points-file").click(),
-  "to-scale": () => selectTab(find("#ceph-tab-film")),
-};
-
-function toggle(button) {
-  const on = button.getAttribute("aria-pressed") !== "true";
-  button.setAttribute("aria-pressed", on);
-  return on;
-}
-
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (!button || button.disabled) return;
-  const { do: action, show, export: kind, example } = button.dataset;
-  if (action) actions[action](button);
-  else if (show) root.classList.toggle(`no-${show}`, !toggle(button));
-  else if (kind) save(kind);
-  else if (example) open("open_example", { name: example, language: language() });
-  else if (button.role === "tab") selectTab(button);
-});
-
-function selectTab(tab) {
-  for (const each of findAll("[role=tab]")) {
-    const selected = each === tab;
-    each.setAttribute("aria-selected", selected);
-    each.tabIndex = selected ? 0 : -1;
-    find(`#${each.getAttribute("aria-controls")}`).hidden = !selected;
-  }
-}
-
-find(".tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tabs = findAll("[role=tab]");
-  const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
-  next.focus();
-  selectTab(next);
-});
-
-stage.addEventListener("focusin", (event) => {
-  const symbol = event.target.closest?.(".mark")?.dataset.symbol;
-  if (!symbol) return;
-  choose(symbol);
-  const point = points.get(symbol);
-  if (!hand.held) view.reveal(point.x, point.y);
-  showTip(point);
-});
-stage.addEventListener("focusout", () => showTip(null));
-
-const nudges = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-element.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select, textarea")) return;
-  const symbol = event.target.closest?.(".mark")?.dataset.symbol;
-  const command = event.ctrlKey || event.metaKey;
-  if (command && event.key.toLowerCase() === "z") undo();
-  else if (command || event.altKey || !film || !stage.contains(event.target)) return;
-  else if (symbol && nudges[event.key]) nudge(symbol, nudges[event.key], event.shiftKey);
-  else if (symbol && ["Delete", "Backspace"].includes(event.key)) resetPoint(symbol);
-  else if (["+", "="].includes(event.key)) zoomToFocus(symbol, 1.4);
-  else if (["-", "_"].includes(event.key)) zoomToFocus(symbol, 1 / 1.4);
-  else if (event.key === "0") view.fit();
-  else if (event.key === "Escape") stage.focus();
-  else return;
-  event.preventDefault();
-});
-
-function nudge(symbol, [stepX, stepY], far) {
-  const step = (film.pixel_size_mm ? STEP_MM / film.pixel_size_mm : film.height * STEP_SHARE) * (far ? 10 : 1);
-  const { x, y } = points.get(symbol);
-  place(symbol, x + stepX * step, y + stepY * step);
-  view.reveal(points.get(symbol).x, points.get(symbol).y);
-  keep(symbol);
-}
-
-function zoomToFocus(symbol, factor) {
-  if (!symbol) return view.zoomMiddle(factor);
-  const [x, y] = view.toStage(points.get(symbol).x, points.get(symbol).y);
-  const box = stage.getBoundingClientRect();
-  view.zoomAt(box.left + x, box.top + y, factor);
-}
-
-function showTip(point) {
-  const tip = find(".tip");
-  tip.hidden = !point;
-  findAll(".mark.hovered").forEach((each) => each.classList.remove("hovered"));
-  stage.classList.toggle("over-point", Boolean(point));
-  if (!point) return;
-  marks.marks.get(point.symbol)?.mark.classList.add("hovered");
-  tip.textContent = describePoint(point);
-  const [x, y] = view.toStage(point.x, point.y);
-  tip.style.left = `${Math.min(Math.max(x, 90), stage.clientWidth - 90)}px`;
-  tip.style.top = `${y < 70 ? y + 18 : y - 18}px`;
-  tip.classList.toggle("below", y < 70);
-}
-
-for (const name of ["brightness", "contrast"]) {
-  find(`[name=${name}]`).addEventListener("input", (event) => view.setTone({ [name]: Number(event.target.value) }));
-  find(`[name=${name}]`).addEventListener("dblclick", (event) => {
-    event.target.value = 1;
-    view.setTone({ [name]: 1 });
-  });
-}
-
-find(".scale").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const pixel_size_mm = Number(find(".scale input").value);
-  if (pixel_size_mm >= 0.01 && pixel_size_mm <= 2) setScale(pixel_size_mm, "given by the user");
-});
-find(".ruler-box").addEventListener("keydown", (event) => event.key === "Enter" && useRuler());
-find(".norms select").addEventListener("change", () => (writeHoldsFor(), measure()));
-
-find(".film-file").addEventListener("change", (event) => takeFiles(event.target));
-find(".points-file").addEventListener("change", (event) => takeFiles(event.target));
-
-function takeFiles(input) {
-  const [file] = input.files;
-  input.value = "";
-  if (file) (input.matches(".points-file") ? loadPoints : openFile)(file);
-}
-
-for (const name of ["dragenter", "dragover"]) {
-  element.addEventListener(name, (event) => {
-    event.preventDefault();
-    root.classList.add("dropping");
-  });
-}
-element.addEventListener("dragleave", (event) => {
-  if (!element.contains(event.relatedTarget)) root.classList.remove("dropping");
-});
-element.addEventListener("drop", (event) => {
-  event.preventDefault();
-  root.classList.remove("dropping");
-  const [file] = event.dataTransfer.files;
-  if (file) (film && file.name.toLowerCase().endsWith(".json") ? loadPoints : openFile)(file);
-});
-document.addEventListener("paste", (event) => {
-  const [file] = event.clipboardData?.files ?? [];
-  if (file && element.offsetParent) openFile(file);
-});
-
-// A page that goes away can only send a beacon, which Gradio's own `server` does not; it asks for the same.
-window.addEventListener("pagehide", () => {
-  if (!film) return;
-  const question = { data: { key: film.key }, component_id: props.component_id, fn_name: "close_film" };
-  const body = JSON.stringify({ ...question, session_hash: "closing" });
-  const address = `${window.gradio_config?.root ?? location.origin}/gradio_api/component_server`;
-  navigator.sendBeacon(address, new Blob([body], { type: "application/json" }));
-});
-
-
-window.addEventListener("ceph-language", async () => {
-  writeTexts();
-  if (!points.size) return;
-  measure();
-  const answer = await ask("tell_stage", question_of());
-  if (answer) showSections(answer);
-});
-
-function showExamples() {
-  find(".examples").hidden = !props.examples.length;
-  find(".example-list").replaceChildren(
-    ...props.examples.map(({ name, title, thumbnail }) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.dataset.example = name;
-      const picture = Object.assign(document.createElement("img"), { src: thumbnail, alt: "" });
-      const text = document.createElement("span");
-      text.dataset.say = title;
-      button.append(picture, text);
-      return button;
-    })
-  );
-}
-
-root.classList.add("no-names", "no-radii");
-showExamples();
-writeTexts();

@@ -47,18 +47,18 @@ function speak() {
     each.setAttribute("aria-pressed", each.dataset.language === language);
   }
   showStatus();
+  if (status.state === "failed") watchModels(); // for the reason in this language
   props.value = language;
 }
 
 function showStatus() {
-  const texts = { loading: say("Loading the models …"), ready: say("Ready"), failed: say("The models could not be loaded.") };
+  const texts = { loading: say("Loading the models …"), ready: say("Ready"), failed: status.problem };
   find(".status").textContent = texts[status.state];
-  find(".status").title = say(status.problem);
   find(".status").dataset.state = status.state;
 }
 
 async function watchModels() {
-  const answer = await server.model_status({});
+  const answer = await server.model_status({ language });
   status = answer?.state ? answer : status;
   showStatus();
   if (status.state === "loading") setTimeout(watchModels, ASK_EVERY_MS);

@@ -49,6 +49,11 @@ class View {
     return [this.left + (clientX - box.left) / this.scale, this.top + (clientY - box.top) / this.scale];
   }
 
+  // The film place in the middle of what is seen.
+  get middle() {
+    return [this.left + this.room.width / this.scale / 2, this.top + this.room.height / this.scale / 2];
+  }
+
   toStage(x, y) {
     return [(x - this.left) * this.scale, (y - this.top) * this.scale];
   }
