@@ -57,6 +57,8 @@ def choose_films(options: argparse.Namespace, say_so: bool = True) -> tuple[list
     if twins and say_so:
         names = ", ".join(film.film_id for film in twins)
         print(f"Left out of training, since the same picture is in valid or test: {names}.")
+    if not train_films:
+        raise UserError(f"Each training film of {options.dataset} is also in valid or test; remove one of each.")
     if options.no_valid:
         return train_films, None
     if options.folds:

@@ -8,16 +8,21 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from config import UserError
 from films import Film, has_split, inspect_split, scan_split
 
 SAMPLE_BYTES = 4096  # of four places of a file, to tell films apart without reading all of them
 
 
 def group_twins(films: list[Film]) -> list[list[Film]]:
-    """Groups of two and more films that are one picture. Whole files are read only where size and samples are equal."""
+    """Groups of two and more films that are one picture. Whole files are read only where size and samples are equal.
+
+    Raises:
+        UserError: a film cannot be read, a link that leads nowhere for example.
+    """
     crops, whole = [film for film in films if film.source_digest], [film for film in films if not film.source_digest]
-    for fingerprint in (lambda path: path.stat().st_size, sample_digest, file_digest):
-        twins = group_equal(whole, lambda film, fingerprint=fingerprint: fingerprint(film.image_path))
+    for fingerprint in (file_size, sample_digest, file_digest):
+        twins = group_equal(whole, lambda film, fingerprint=fingerprint: of_file(film.image_path, fingerprint))
         whole = [film for group in twins for film in group]
     return group_equal(crops, lambda film: film.source_digest) + twins
 
@@ -28,6 +33,19 @@ def group_equal(films: list[Film], key: Callable[[Film], object]) -> list[list[F
     for film in films:
         groups.setdefault(key(film), []).append(film)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def of_file(path: Path, fingerprint: Callable[[Path], object]) -> object:
+    """The fingerprint of a file, or one sentence that it cannot be read."""
+    try:
+        return fingerprint(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); restore or remove it.") from None
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file."""
+    return path.stat().st_size
 
 
 def sample_digest(path: Path) -> bytes:

@@ -344,3 +344,15 @@ def test_a_card_that_torch_cannot_use_is_announced(monkeypatch, capsys, tmp_path
     program.write_text("#!/bin/sh\nexit 9\n")
     train.warn_of_idle_card(torch.device("cpu"))
     assert capsys.readouterr().err == ""
+
+
+def test_nothing_is_left_to_learn_from_when_each_film_is_also_judged_by(blobs, tmp_path, capsys):
+    for film in (blobs / "train" / "Cephalograms").iterdir():
+        shutil.copy(film, blobs / "test" / "Cephalograms" / f"test_{film.name}")
+        for folder in (path for path in (blobs / "train" / "Annotations").rglob("*") if path.is_dir()):
+            label = folder / f"{film.stem}.json"
+            if label.exists():
+                place = blobs / "test" / label.relative_to(blobs / "train").with_name(f"test_{label.name}")
+                place.write_text(label.read_text().replace(film.stem, f"test_{film.stem}"))
+    assert run(blobs, tmp_path, *NETS["cephnet"]) == 2
+    assert "is also in valid or test" in capsys.readouterr().err

@@ -52,3 +52,10 @@ def test_old_or_foreign_transforms_say_nothing_of_twins(blobs):
     (blobs / "transforms.json").write_text("{")
     with pytest.raises(UserError, match="transforms.json is not valid JSON"):
         scan_split(blobs, "train")
+
+
+def test_a_link_that_leads_nowhere_is_one_sentence(blobs):
+    (blobs / "train" / "Cephalograms" / "train001.png").unlink()
+    (blobs / "train" / "Cephalograms" / "train001.png").symlink_to(blobs / "nowhere.png")
+    with pytest.raises(UserError, match="train001.png cannot be read"):
+        training_films(blobs)
