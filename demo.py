@@ -264,7 +264,8 @@ def page_theme() -> gr.themes.Base:
         (*accents, *(f"{name}_dark" for name in accents if name != "color_accent")), "var(--c-accent)"
     )
     inks = dict.fromkeys(("button_primary_text_color", "button_primary_text_color_dark"), "var(--c-accent-ink)")
-    return theme.set(**colours, **inks, button_primary_background_fill_hover="var(--c-accent)")
+    links = dict.fromkeys(("link_text_color", "link_text_color_dark", "link_text_color_hover"), "var(--c-accent)")
+    return theme.set(**colours, **inks, **links, button_primary_background_fill_hover="var(--c-accent)")
 
 
 def launch(demo: gr.Blocks, options: argparse.Namespace, **more) -> tuple:

@@ -40,6 +40,7 @@ EXPORTS = {
     "annotation": "Annotation in Aariz's form (JSON)",
     "archive": "All of these (ZIP)",
 }
+SAME_PX = 0.002  # files keep thousandths
 LONGEST_ANNOTATION = 1_000_000  # characters
 
 
@@ -137,7 +138,7 @@ class Desk:
         }
 
     def load_points(self, question: dict) -> dict:
-        """The points of an annotation file as the user's, by symbol.
+        """The points of an annotation file as the user's, by symbol, but for those that lie where the models put them.
 
         Raises:
             UserError: it is no such file, or its points do not lie on this film.
@@ -150,6 +151,8 @@ class Desk:
         known = np.flatnonzero(~np.isnan(points_px).any(axis=1))
         if not known.size:
             raise UserError("This annotation file holds no points; choose another.")
+        own_px = opened.reading.points_px if opened.reading is not None else np.full_like(points_px, np.nan)
+        known = [index for index in known if not np.allclose(points_px[index], own_px[index], atol=SAME_PX)]
         edits = {SYMBOLS[index]: points_px[index].tolist() for index in known}
         return {"edits": {symbol: list(checked_point(symbol, edits[symbol], opened.film.size)) for symbol in edits}}
 

@@ -59,7 +59,7 @@ PAGE = {
     "29 landmarks, each with how far it can be trusted; every one can be moved.": (
         "29개 계측점과 각각의 신뢰도. 모든 점을 옮길 수 있습니다."
     ),
-    "Some fifty measurements beside published norms, with 95 % intervals.": (
+    "Some fifty measurements beside published norms, with 95\u00a0% intervals.": (
         "발표된 정상치와 비교한 50여 개 계측치와 95 % 구간"
     ),
     "The cervical vertebral maturation stage, where the neck is shown.": "목이 보이는 경우 경추골 성숙도(CVM) 단계",
@@ -70,6 +70,7 @@ PAGE = {
     # results
     "Points not found": "찾지 못한 점",
     "Choose one, then click where it lies on the film.": "하나를 선택한 뒤 사진에서 그 위치를 클릭하십시오.",
+    "Click both ends of a known length.": "길이를 아는 두 끝을 클릭하십시오.",
     "Click where {} lies.": "{}의 위치를 클릭하십시오.",
     "Click where {} lies, or press Enter to put it in the middle and move it by arrows.": (
         "{}의 위치를 클릭하거나, Enter로 가운데에 놓고 화살표로 옮기십시오."

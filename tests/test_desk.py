@@ -1,5 +1,6 @@
 """The desk behind the page: films by keys, panels that follow the points, no trust in what a browser says."""
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -128,6 +129,25 @@ def test_too_many_films_at_once_are_turned_away():
     while reader.waiting and time.monotonic() < deadline:
         time.sleep(0.01)
     assert reader.waiting == 0
+
+
+# --- points from a file ---------------------------------------------------------------------------------------------
+
+
+def annotation(points_px: dict) -> str:
+    """An annotation file's text."""
+    landmarks = [{"symbol": symbol, "value": {"x": x, "y": y}} for symbol, (x, y) in points_px.items()]
+    return json.dumps({"ceph_id": "film", "landmarks": landmarks})
+
+
+def test_loaded_points_are_the_users_where_they_are_not_the_models(desk):
+    key, reading = lay_on(desk), make_reading()
+    own = {
+        symbol: [round(float(at), 3) for at in place] for symbol, place in zip(SYMBOLS, reading.points_px, strict=True)
+    }
+    moved = own | {"A": [own["A"][0] + 0.5, own["A"][1]]}
+    assert desk.load_points({"key": key, "text": annotation(own)}) == {"edits": {}}
+    assert desk.load_points({"key": key, "text": annotation(moved)}) == {"edits": {"A": moved["A"]}}
 
 
 # --- questions ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The page in a real browser: upload, drag, see the numbers change, save, load what was saved."""
 
 import contextlib
+import itertools
 import re
 import shutil
 from dataclasses import replace
@@ -123,10 +124,28 @@ def drag(page, symbol: str, right: float, down: float) -> float:
     return after(page, page.mouse.up)
 
 
+def overlapping_names(page) -> list[str]:
+    """Pairs of landmarks whose names cover each other."""
+    page.click("[data-show=names]")
+    names = page.locator(".mark .name").all()
+    boxes = [(name.text_content(), name.bounding_box()) for name in names]
+    page.click("[data-show=names]")
+
+    def apart(one: dict, other: dict) -> bool:
+        return any(
+            one[low] + one[size] - 2 <= other[low] or other[low] + other[size] - 2 <= one[low]
+            for low, size in (("x", "width"), ("y", "height"))
+        )
+
+    pairs = itertools.combinations(boxes, 2)
+    return [f"{first} {second}" for (first, one), (second, other) in pairs if not apart(one, other)]
+
+
 def test_a_dragged_point_changes_what_rests_on_it(visit, film):
     page = visit()
     open_film(page, film)
     assert page.locator(".mark").count() == 29
+    assert not overlapping_names(page)
     expected = TRUTH.measurements()
     assert value(page, "SNA") == pytest.approx(expected["SNA"]["value"], abs=0.06)
     start = place(page, "A")
@@ -253,6 +272,7 @@ def test_what_is_saved_loads_again(visit, film, tmp_path):
     assert place(page, "B") != moved
     after(page, lambda: page.set_input_files(".points-file", files["annotation"]))
     assert place(page, "B") == pytest.approx(moved, abs=1e-3) and value(page, "SNB") == sna
+    assert page.locator(".mark.edited").count() == 1, "what the models placed is still theirs"
     page.set_input_files(".points-file", files["measurements"])
     page.wait_for_selector(".notice:has-text('The annotation file is not valid JSON')")
 
@@ -268,6 +288,7 @@ def test_lengths_come_with_a_scale_from_hand_ruler_or_file(visit, film, dicom_by
     assert value(page, "Co-Gn") == pytest.approx(TRUTH.measurements()["Co-Gn"]["value"], abs=0.06)
 
     page.click("[data-do=ruler]")
+    assert "both ends" in page.inner_text(".hint-box")
     box = page.locator(".stage").bounding_box()
     scale = zoom_of(page)
     for down in (200, 400):
@@ -312,14 +333,14 @@ def test_a_point_that_was_left_out_is_placed_by_the_user(visit, film, knows_less
     page = visit()
     open_film(page, film)
     assert page.locator(".mark").count() == 27 and page.locator('tr[data-measure="SNA"]').count() == 0
-    assert page.locator(".missing-list button").all_inner_texts() == ["A", "R"]
-    page.click(".missing-list button >> text=A")
-    assert "A-point (A)" in page.inner_text(".place-box")
+    assert page.locator(".missing-list button").all_inner_texts() == ["A-point (A)", "Ramus (R)"]
+    page.click(".missing-list [data-symbol=A]")
+    assert "A-point (A)" in page.inner_text(".hint-box")
     x, y = middle(page, "B")  # a press on another point places all the same
     after(page, lambda: page.mouse.click(x, y))
-    assert place(page, "A") == pytest.approx(place(page, "B"), abs=3) and page.is_hidden(".place-box")
+    assert place(page, "A") == pytest.approx(place(page, "B"), abs=3) and page.is_hidden(".hint-box")
     assert "edited" in page.get_attribute(mark("A"), "class") and "✎" in page.inner_text('tr[data-measure="SNA"]')
-    assert page.locator(".missing-list button").all_inner_texts() == ["R"]
+    assert page.locator(".missing-list button").all_inner_texts() == ["Ramus (R)"]
     assert page.evaluate("document.activeElement.dataset.symbol") == "A", "arrows move it at once"
 
     page.focus(".missing-list button")  # by keyboard alone
@@ -327,11 +348,12 @@ def test_a_point_that_was_left_out_is_placed_by_the_user(visit, film, knows_less
     after(page, lambda: page.keyboard.press("Enter"))
     assert page.is_hidden(".missing") and "would lie outside" not in page.inner_text(".warnings")
     after(page, lambda: page.keyboard.press("Delete"))
-    assert page.locator(".missing-list button").all_inner_texts() == ["R"] and page.locator(".mark").count() == 28
+    assert page.locator(".missing-list button").all_inner_texts() == ["Ramus (R)"]
+    assert page.locator(".mark").count() == 28
     assert "would lie outside" in page.inner_text(".warnings")
     page.click(".missing-list button")
     page.keyboard.press("Escape")
-    assert page.is_hidden(".place-box")
+    assert page.is_hidden(".hint-box")
 
 
 def test_on_a_film_without_points_all_can_be_placed(visit, film, knows_less):

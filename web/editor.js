@@ -154,8 +154,12 @@ async function open(name, question) {
   if (film) server.close_film({ key: film.key });
   await showFilm(opened);
   const text = (await isReady()) ? "Finding the points …" : "Loading the models, then finding the points …";
-  const answer = await whileBusy(text, () => ask("find_points", question_of()));
-  if (answer && film?.key === opened.key) showPoints(answer);
+  const sent = question_of();
+  const answer = await whileBusy(text, () => ask("find_points", sent));
+  if (!answer || film?.key !== opened.key) return;
+  showPoints(answer);
+  // The scale, the norms or the language may have been chosen meanwhile.
+  if (JSON.stringify(question_of()) !== JSON.stringify(sent)) refresh();
 }
 
 async function isReady() {
@@ -254,12 +258,17 @@ function keep(symbol) {
 function prepareToPlace(symbol) {
   if (symbol) setRuler(null);
   stage.classList.toggle("placing", Boolean(symbol));
-  find(".place-box").hidden = !symbol;
+  const title = symbol && `${say(props.titles[symbol])} (${symbol})`;
+  showHint(symbol ? sayForm("Click where {} lies.", title) : "");
   if (!symbol) return;
-  const title = `${say(props.titles[symbol])} (${symbol})`;
-  find(".place-text").textContent = sayForm("Click where {} lies.", title);
   announce(sayForm("Click where {} lies, or press Enter to put it in the middle and move it by arrows.", title));
   stage.focus({ preventScroll: true });
+}
+
+// What the next press on the film is for.
+function showHint(text) {
+  find(".hint-box").hidden = !text;
+  find(".hint-box span").textContent = text;
 }
 
 // Puts a point that was missing on the film, as the user's.
@@ -313,6 +322,13 @@ async function measure() {
   root.dataset.measured = number;
 }
 
+// Asks for all that is said of the film anew.
+async function refresh() {
+  measure();
+  const answer = await ask("tell_stage", question_of());
+  if (answer) showSections(answer);
+}
+
 // --- scale ---------------------------------------------------------------------------------------------------------
 
 function setScale(pixel_size_mm, source) {
@@ -328,6 +344,7 @@ const isMeasuring = () => find("[data-do=ruler]").getAttribute("aria-pressed") =
 function setRuler(places, on = false) {
   ruler = places;
   if (on) missing.choose(null);
+  if (!missing.placing) showHint(on && !ruler?.to ? say("Click both ends of a known length.") : "");
   find("[data-do=ruler]").setAttribute("aria-pressed", on);
   stage.classList.toggle("measuring", on);
   find(".ruler-box").hidden = !(ruler && ruler.to);

@@ -25,7 +25,7 @@ class Hand {
   }
 
   down(event) {
-    if (!this.view.size || event.button > 0 || event.target.closest(".ruler-box, .place-box, .busy, button")) return;
+    if (!this.view.size || event.button > 0 || event.target.closest(".ruler-box, .hint-box, .busy, button")) return;
     event.preventDefault();
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);

@@ -8,6 +8,15 @@ const CONFIDENCE_STEPS = [
   [0, "doubtful"],
 ];
 
+// Where a name stands beside its point, on a face that looks to the right, so that neighbours' names do not cover each
+// other: x, y in screen pixels. Names to the left end there.
+const NAME_AT = [9, -7];
+const NAMES_AT = {
+  UIA: [-10, 4], LIA: [-10, 4], LIT: [1, 19], UMT: [-8, -8], LMT: [-8, 17], LPM: [8, 17], Ar: [-10, 8], Po: [-8, -8],
+  Go: [-10, 10], PNS: [-8, -8], Me: [-8, 16], Gn: [8, 17], A: [10, 5], B: [10, 5], Pog: [-10, 2], Or: [8, 17],
+  "N`": [10, 9], Sn: [10, 5], R: [-10, 4],
+};
+
 function svgElement(name, attributes = {}, parent = null) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -46,11 +55,25 @@ class Marks {
       svgElement("circle", { class: "dot", r: 4.5 }, mark);
       svgElement("path", { class: "diamond", d: "M0-6.5 6.5 0 0 6.5-6.5 0Z" }, mark);
       svgElement("circle", { class: "middle", r: 0.9 }, mark);
-      svgElement("text", { class: "name", x: 9, y: -7 }, mark).textContent = point.symbol;
+      const name = svgElement("text", { class: "name" }, mark);
+      name.textContent = point.symbol;
       this.layer.append(mark);
-      this.marks.set(point.symbol, { mark, radius: svgElement("circle", { class: "radius" }, this.radii) });
+      this.marks.set(point.symbol, { mark, name, radius: svgElement("circle", { class: "radius" }, this.radii) });
     }
+    this.nameSides();
     this.paths = tracing.map((line) => [line, svgElement("path", { class: `line ${line.kind}` }, this.lines)]);
+  }
+
+  // Lets names stand to those sides where the face has room for them, whichever way it looks.
+  nameSides() {
+    const [sella, nasion] = [this.points.get("S"), this.points.get("N")];
+    const forward = sella && nasion && nasion.x < sella.x ? -1 : 1;
+    for (const [symbol, { name }] of this.marks) {
+      const [right, y] = NAMES_AT[symbol] ?? NAME_AT;
+      name.setAttribute("x", forward * right);
+      name.setAttribute("y", y);
+      name.setAttribute("text-anchor", forward * right < 0 ? "end" : "start");
+    }
   }
 
   // Places everything anew; `scale` is screen pixels per film pixel.

@@ -1,6 +1,6 @@
 // The points that a film lacks: a list from which one is chosen, and then put where the user presses on the film.
 
-const FEW = 10; // of them are shown at once, more behind a line to open
+const FEW = 10; // of them are shown at once by their names, more as symbols behind a line to open
 
 class Missing {
   // on: { choose(symbol or null): which one the next press places }
@@ -29,9 +29,10 @@ class Missing {
 
   button(symbol) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", textContent: symbol, title: this.say(this.titles[symbol]) });
+    const title = `${this.say(this.titles[symbol])} (${symbol})`;
+    Object.assign(button, { type: "button", textContent: this.symbols.length <= FEW ? title : symbol, title });
     button.dataset.symbol = symbol;
-    button.setAttribute("aria-label", `${this.say(this.titles[symbol])} (${symbol})`);
+    button.setAttribute("aria-label", title);
     button.setAttribute("aria-pressed", symbol === this.placing);
     return button;
   }

@@ -12,7 +12,7 @@ const actions = {
   ruler: (button) => setRuler(null, toggle(button)),
   "use-ruler": useRuler,
   "drop-ruler": () => setRuler(null),
-  "drop-place": () => missing.choose(null),
+  leave: () => (missing.choose(null), setRuler(null)),
   "no-scale": () => setScale(null, ""),
   "load-points": () => find(".points-file").click(),
   "to-scale": () => selectTab(find("#ceph-tab-film")),
@@ -165,12 +165,9 @@ window.addEventListener("pagehide", () => {
   navigator.sendBeacon(address, new Blob([body], { type: "application/json" }));
 });
 
-window.addEventListener("ceph-language", async () => {
+window.addEventListener("ceph-language", () => {
   writeTexts();
-  if (!isRead()) return;
-  measure();
-  const answer = await ask("tell_stage", question_of());
-  if (answer) showSections(answer);
+  if (isRead()) refresh();
 });
 
 function showExamples() {
