@@ -18,8 +18,7 @@ from films import Film
 from images import read_film, write_png
 from inference import pick_device
 from labelme import write_labelme
-from neck import has_vertebrae, labels_folder, with_vertebrae
-from neck_scoring import body_spacing
+from neck import body_spacing, has_vertebrae, labels_folder, with_vertebrae
 from twins import training_films
 from vertebra_finder import Neck, VertebraFinder
 from visualize import contact_sheet, draw_vertebrae

@@ -87,6 +87,17 @@ def lacks_c4(points_px: np.ndarray, shape: np.ndarray, film_size: tuple[int, int
     return bool(beyond.any() and neck_misfit(points_px, shape) > LARGEST_TRUE_MISFIT)
 
 
+def body_spacing(points: np.ndarray) -> np.ndarray:
+    """(N, 13, 2) to (N,): the distance between the middles of C3 and C4; of C2's and C3's lower borders where C4 is
+    not known.
+    """
+    names = {"C3": ("C3up", "C3ua", "C3lp", "C3la"), "C4": ("C4up", "C4ua", "C4lp", "C4la")}
+    middles = {body: points[:, [POINT_INDEX[name] for name in four]].mean(axis=1) for body, four in names.items()}
+    bodies = np.hypot(*(middles["C3"] - middles["C4"]).T)
+    borders = [points[:, [POINT_INDEX[name + "p"], POINT_INDEX[name + "a"]]].mean(axis=1) for name in ("C2", "C3l")]
+    return np.where(np.isnan(bodies), np.hypot(*(borders[0] - borders[1]).T), bodies)
+
+
 # --- labels of a data set ---------------------------------------------------------------------------------------------
 
 

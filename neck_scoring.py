@@ -21,7 +21,7 @@ from metrics import (
     stage_intervals,
     success_rate,
 )
-from neck import POINT_INDEX
+from neck import POINT_INDEX, body_spacing
 from scoring import plain
 from vertebra_finder import Neck, VertebraFinder
 
@@ -118,17 +118,6 @@ def score_necks(films: list[Film], necks: list[Neck | None]) -> dict | None:
         "per_point": {name: plain(mean_and_deviation(px[:, k])[0]) for name, k in POINT_INDEX.items()},
         "coverage95": plain(mean_and_deviation(within(px, radii))[0]),
     }
-
-
-def body_spacing(points: np.ndarray) -> np.ndarray:
-    """(N, 13, 2) to (N,): the distance between the middles of C3 and C4; of C2's and C3's lower borders where C4 is
-    not known.
-    """
-    names = {"C3": ("C3up", "C3ua", "C3lp", "C3la"), "C4": ("C4up", "C4ua", "C4lp", "C4la")}
-    middles = {body: points[:, [POINT_INDEX[name] for name in four]].mean(axis=1) for body, four in names.items()}
-    bodies = np.hypot(*(middles["C3"] - middles["C4"]).T)
-    borders = [points[:, [POINT_INDEX[name + "p"], POINT_INDEX[name + "a"]]].mean(axis=1) for name in ("C2", "C3l")]
-    return np.where(np.isnan(bodies), np.hypot(*(borders[0] - borders[1]).T), bodies)
 
 
 def describe_necks(figures: dict) -> str:

@@ -17,7 +17,7 @@ from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, join_matrices
 from labelme import box_of_points
 from model import locate, to_network_input
-from neck import POINT_INDEX, frame_neck, lacks_c4, neck_misfit
+from neck import POINT_INDEX, body_spacing, frame_neck, lacks_c4, neck_misfit
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 VIEW_SIDE = 448
@@ -27,6 +27,10 @@ POINT_COUNT = len(VERTEBRAL_POINTS)
 LARGEST_MISFIT = 0.16
 SMALLEST_CONFIDENCE = 0.25
 LARGEST_STRANGENESS = 0.5
+# A neck doubted more than this is also looked for elsewhere: a vertebra higher and lower, larger and smaller.
+SEARCH_DOUBT = 0.6
+SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
+SEARCHED = 4  # of these places are looked at again, the least doubtful ones
 # Looks that the last answer is the mean of: their frames differ by these factors of size.
 LOOK_SIZES = (0.9, 1.0, 1.1)
 # Where the 13 points lie, from gonion and below porion in units of S-N, in mean and before a look has been taken.
@@ -70,21 +74,21 @@ class VertebraFinder:
         content = self.facts.get("calibration")
         self.calibration = None if content is None else Calibration(**content)
 
-    def find(self, picture: np.ndarray, landmarks_px: np.ndarray | None = None) -> Neck | None:
-        """The neck on a picture (height, width) uint8; None where there is nothing like one.
+    def find(self, picture: np.ndarray, landmarks_px: np.ndarray | None = None) -> Neck:
+        """What looks most like a neck on a picture (height, width) uint8; its doubt says whether it is one.
 
         Args:
             landmarks_px: (29, 2) the face's landmarks, where they are known.
         """
-        best = None
         located, strangeness = self.locate(picture)
-        for frame in self.first_frames(picture, located, landmarks_px):
-            neck = self.look_again(picture, self.look(picture, frame))
-            if best is None or neck.doubt < best.doubt:
-                best = neck
-        if best is not None and lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
+        frames = self.first_frames(picture, located, landmarks_px)
+        necks = [self.look_again(picture, self.look(picture, frame)) for frame in frames]
+        if min(neck.doubt for neck in necks) > SEARCH_DOUBT:
+            necks += self.search(picture, frames)
+        best = min(necks, key=lambda neck: neck.doubt)
+        if lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
             best = self.without_c4(best)
-        if best is not None and landmarks_px is None:  # only the locator has seen pictures that are none of a neck
+        if landmarks_px is None:  # only the locator has seen pictures that are none of a neck
             best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
         return best
 
@@ -96,6 +100,19 @@ class VertebraFinder:
         if landmarks_px is not None:
             frames.insert(0, self.frame_from_landmarks(picture, landmarks_px))
         return [frame for frame in frames if frame is not None]
+
+    def search(self, picture: np.ndarray, frames: list[HeadFrame]) -> list[Neck]:
+        """Necks in the neighbourhood of frames that have shown none beyond doubt."""
+        middle, step = self.shape.mean(axis=0), float(body_spacing(self.shape[None])[0])
+        looks = []
+        for frame in frames:
+            for vertebrae in SEARCH_VERTEBRAE:
+                for size in SEARCH_SIZES:
+                    shift = middle - size * middle + [0.0, vertebrae * step]
+                    moved = join_matrices(frame.matrix, np.column_stack([size * np.eye(2), shift]))
+                    looks.append(self.look(picture, replace(frame, matrix=moved)))
+        looks.sort(key=lambda neck: neck.doubt)
+        return [self.look_again(picture, look) for look in looks[:SEARCHED]]
 
     @torch.inference_mode()
     def locate(self, picture: np.ndarray) -> tuple[HeadFrame | None, float]:

@@ -107,7 +107,8 @@ def draw_vertebrae(picture: np.ndarray, points_px: np.ndarray) -> np.ndarray:
     (height, width, 3) uint8 BGR.
     """
     canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    extent = 100.0 if np.isnan(points_px).all() else float(np.nanmax(np.ptp(points_px, axis=0)))
+    known_px = points_px[~np.isnan(points_px).any(axis=1)]  # C4 may not be on the picture
+    extent = float(np.ptp(known_px, axis=0).max()) if len(known_px) else 100.0
     unit = extent / 140.0
     for outline, colour in zip(VERTEBRAL_OUTLINES, (TRUTH_COLOUR, PREDICTION_COLOUR, LINK_COLOUR), strict=True):
         corners_px = points_px[[VERTEBRAL_POINTS.index(name) for name in outline]]

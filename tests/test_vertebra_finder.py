@@ -8,16 +8,18 @@ import pytest
 import torch
 
 import train
+import vertebra_finder
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
 from films import scan_split
 from images import read_film
 from labelme import box_of_points
 from model import build_model
-from neck import labels_folder, lacks_c4, with_vertebrae
+from neck import body_spacing, labels_folder, lacks_c4, with_vertebrae
 from neck_dataset import describe_necks
-from neck_scoring import body_spacing, find_necks, score_necks
+from neck_scoring import find_necks, score_necks
 from vertebra_finder import Neck, VertebraFinder
+from visualize import draw_vertebrae
 
 SMALL = ["--model", "vertebrae", "--image-size", "64", "--widths", "16,16,16", "--batch-size", "4", "--device", "cpu"]
 
@@ -155,3 +157,32 @@ def test_c4_beyond_the_border_is_unknown():
     assert not lacks_c4(squeezed, finder.shape, (320, 320))  # oddly shaped, but not cut
     cut = finder.without_c4(made_neck(squeezed, finder, np.zeros((height, 320), dtype=np.uint8)))
     assert np.isnan(cut.points_px[8:]).all() and cut.doubt < 1.0
+
+
+def test_a_neck_in_doubt_is_looked_for_a_vertebra_higher_and_lower(monkeypatch):
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    picture = np.zeros((512, 512), dtype=np.uint8)
+    step = float(body_spacing(NECK[None])[0])
+    truth_px = finder.frame_of_crop(picture).to_px(NECK + [0.0, step])  # a vertebra below where crops have it
+
+    def look(seen, frame):
+        """As a network that knows a neck only where it has been taught to expect one."""
+        is_near = np.abs(frame.to_net(truth_px) - NECK).max() < 0.6 * step
+        return finder.make_neck(truth_px if is_near else truth_px[::-1], np.ones(13), np.full(13, 2.0), frame)
+
+    monkeypatch.setattr(finder, "look", look)
+    monkeypatch.setattr(finder, "locate", lambda seen: (None, 0.0))
+    found = finder.find(picture)
+    assert found.is_seen and np.allclose(found.points_px, truth_px)
+    monkeypatch.setattr(vertebra_finder, "SEARCH_DOUBT", np.inf)
+    assert not finder.find(picture).is_seen
+
+
+def test_a_neck_without_c4_is_drawn():
+    picture = np.zeros((320, 320), dtype=np.uint8)
+    points_px = np.where(np.arange(13)[:, None] < 8, NECK, np.nan)
+    drawn = draw_vertebrae(picture, points_px)
+    assert drawn[182, 172].any()  # C3's lower border
+    assert not drawn[215:].any()  # and nothing of C4
+    assert not draw_vertebrae(picture, np.full((13, 2), np.nan)).any()
