@@ -101,9 +101,15 @@ class CervicalReader:
         warnings += [NO_C4] if len(known_px) < len(neck.points_px) else []
         if not ((known_px >= -0.5) & (known_px <= np.array(picture.shape[::-1]) - 0.5)).all():
             return Cervical(neck, stretch, geometry, None, None), [*warnings, CUT_NECK]
-        probabilities = None if self.namer is None else self.namer.probabilities(picture, neck.points_px, stretch)
+        probabilities = None if self.namer is None else self.judge(picture, neck, stretch)
         stage = None if probabilities is None else int(probabilities.argmax()) + 1
         return Cervical(neck, stretch, geometry, stage, probabilities), warnings
+
+    def judge(self, picture: np.ndarray, neck: Neck, stretch: float) -> np.ndarray:
+        """(6,) probabilities of the stages of a neck."""
+        positive = 255 - picture if neck.frame.negative else picture
+        features = self.finder.describe(positive, neck.points_px, stretch)
+        return self.namer.probabilities(positive, neck.points_px, stretch, features)
 
 
 def fills_picture(picture: np.ndarray, neck: Neck) -> bool:

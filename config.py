@@ -140,15 +140,16 @@ RECIPES = {
     ),
     "cvm": Recipe(
         ("stage",),
-        "stage from an aligned crop of the neck and the vertebrae's measures; needs vertebrae weights",
+        "stage from patches of the lower borders and the vertebrae's measures; needs vertebrae weights",
         {
-            "image_size": (128, 112), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
-            "batch_size": 32, "epochs": 40, "learning_rate": 3e-3, "weight_decay": 0.05, "ema_decay": 0.98,
-            "augmentation": "crop",
+            "image_size": (64, 64), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
+            "batch_size": 32, "epochs": 20, "balance": 0.3, "learning_rate": 3e-3, "weight_decay": 0.05,
+            "ema_decay": 0.98, "augmentation": "crop",
         },
     ),
 }  # fmt: skip
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape")  # of the training data, no flags
+# of the training data, no flags
+NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
 LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
 TEXT_LISTS = ("landmarks", "taught_by")
 
@@ -228,6 +229,7 @@ class Config:
     stage_counts: tuple[int, ...] = setting((), "training films of each stage, 1 to 6")
     head_shape: tuple[float, ...] = setting((), "x, y of each landmark's mean position in the head's frame, net px")
     neck_shape: tuple[float, ...] = setting((), "x, y of each vertebral point's mean position in the neck's frame")
+    feature_count: int = setting(0, "numbers by which `vertebrae` describes a neck to `cvm`", low=0, high=100_000)
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
@@ -346,9 +348,7 @@ def config_from_json(content: dict) -> Config:
     known = {each.name for each in dataclasses.fields(Config)}
     unknown = sorted(set(content) - known)
     if unknown:
-        raise UserError(
-            f"These weights have settings unknown to this version ({quoted(unknown)}); update the project."
-        )
+        raise UserError(f"These weights have settings unknown to this version ({quoted(unknown)}); update the project.")
     config = Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
     check_facts(config)
     return config

@@ -55,11 +55,17 @@ def neck_errors_net(found: list[tuple[Film, Neck]]) -> tuple[np.ndarray, np.ndar
     return np.array(errors), np.array(spreads)
 
 
-def make_sample(film: Film, picture: np.ndarray, neck: Neck) -> NeckSample:
-    """A neck as a stage is learnt from it; of a whole film just the neck is kept."""
+def make_sample(film: Film, picture: np.ndarray, neck: Neck, describer: VertebraFinder) -> NeckSample:
+    """A neck as a stage is learnt from it; of a whole film just the neck is kept.
+
+    Args:
+        describer: the model with which the stage will be named.
+    """
+    stretch = crop_stretch(picture, neck)
+    features = describer.describe(picture, neck.points_px, stretch)
     low, high = np.nanmin(neck.points_px, axis=0), np.nanmax(neck.points_px, axis=0)
     reach = PICTURE_REACH * (high - low).max()
     first = np.floor(np.maximum((low + high) / 2 - reach, 0)).astype(int)
     last = np.ceil(np.minimum((low + high) / 2 + reach, picture.shape[::-1])).astype(int)
     kept = np.ascontiguousarray(picture[first[1] : last[1], first[0] : last[0]])
-    return NeckSample(kept, neck.points_px - first, neck.spread_px, crop_stretch(picture, neck), film.stage or 0)
+    return NeckSample(kept, neck.points_px - first, neck.spread_px, stretch, film.stage or 0, features)

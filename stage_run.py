@@ -1,6 +1,6 @@
-"""A run of `train.py --model cvm`: necks read once, networks trained one after the other, the ensemble put together.
+"""A run of `train.py --model cvm`: necks read once, members trained one after the other, the ensemble put together.
 
-Its figures are those of a repeated stratified cross-validation inside train: each crop is judged by the networks that
+Its figures are those of a repeated stratified cross-validation inside train: each crop is judged by the members that
 had not seen it. The temperature that calibrates its probabilities is fitted on the same answers.
 """
 
@@ -43,18 +43,20 @@ def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], 
     run = options.output / (options.run or asked.model)
     films = [film for film in films if film.stage is not None]
     finders = load_finders([options.needs, *options.unseen], device)
-    config = replace(describe_data(asked, films), neck_shape=finders[0].config.neck_shape)
+    config = replace(describe_data(asked, films), feature_count=finders[0].feature_count)
     check_run(run, config, films)
     samples = gather_samples(finders, films)
     films = [film for film in films if film.film_id in samples]
-    trainer = StageTrainer([samples[film.film_id] for film in films], config, finders[0].shape, device)
-    members, answers = train_members(trainer, films, config, run, say)
+    trainer = StageTrainer([samples[film.film_id] for film in films], config, device)
+    members, each = train_members(trainer, films, config, run, say)
+    answers = each["all"]
     net = StageNet(config)
     for place, member in zip(net.members, members, strict=True):
         place.load_state_dict(member.state_dict())
     mean = answers.mean(axis=0)
     net.temperature.fill_(fit_temperature(mean, trainer.stages))
     figures = cross_figures(answers, mean, float(net.temperature), trainer.stages, config)
+    figures["judgements"] = {name: headline(shares.mean(axis=0), trainer.stages) for name, shares in each.items()}
     facts = {
         "films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name,
         "needs": {"vertebrae": file_hash(options.needs)}, "cross_validated": figures,
@@ -86,17 +88,19 @@ def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict:
         picture = read_film(film.image_path)
         neck = (unbiased_finder(finders, film) or finders[0]).find(picture)
         if neck is not None and neck.is_seen:
-            samples[film.film_id] = make_sample(film, picture, neck)
+            samples[film.film_id] = make_sample(film, picture, neck, finders[0])
     return samples
 
 
 def train_members(
     trainer: StageTrainer, films: list[Film], config: Config, run: Path, say
-) -> tuple[list[StageMember], np.ndarray]:
-    """All networks, and what each said of the crops that it had not seen: (rounds, N, 6)."""
+) -> tuple[list[StageMember], dict[str, np.ndarray]]:
+    """All members, and what each said of the crops that it had not seen, together and by each of its judgements:
+    (rounds, N, 6).
+    """
     rounds = config.members // config.parts
     place = {film.film_id: row for row, film in enumerate(films)}
-    members, answers = [], np.zeros((rounds, len(films), STAGE_COUNT))
+    members, answers = [], {}
     for index in range(config.members):
         repetition, part = divmod(index, config.parts)
         held_out = split_folds(films, config.parts, seed=repetition)[part]
@@ -106,10 +110,11 @@ def train_members(
             member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen), seed=index)
             save_checkpoint(member_path(run, index), {"model": member.state_dict(), "config": config.to_json()})
         member = member.to(trainer.device).eval()
-        answers[repetition, unseen] = trainer.shares_of(member, unseen)
-        right = (answers[repetition, unseen].argmax(axis=1) == trainer.stages[unseen]).mean()
+        for name, shares in trainer.shares_of(member, unseen).items():
+            answers.setdefault(name, np.zeros((rounds, len(films), STAGE_COUNT)))[repetition, unseen] = shares
+        right = (answers["all"][repetition, unseen].argmax(axis=1) == trainer.stages[unseen]).mean()
         say(
-            f"network {index + 1}/{config.members}: right on {100 * right:.0f} % of the {len(unseen)} held out",
+            f"member {index + 1}/{config.members}: right on {100 * right:.0f} % of the {len(unseen)} held out",
             flush=True,
         )
         members.append(member)
@@ -117,12 +122,12 @@ def train_members(
 
 
 def member_path(run: Path, index: int) -> Path:
-    """Where a finished network is kept."""
+    """Where a finished member is kept."""
     return run / f"member_{index:02d}.pth"
 
 
 def load_member(run: Path, index: int, config: Config) -> StageMember | None:
-    """A finished network of an interrupted run; None where it has not been trained."""
+    """A finished member of an interrupted run; None where it has not been trained."""
     if not member_path(run, index).exists():
         return None
     member = StageMember(config)
@@ -152,10 +157,7 @@ def cross_figures(
 ) -> dict:
     """Figures of each repetition and of the mean of what networks that had not seen a crop say of it."""
     truth = stages + 1
-    each = []
-    for shares in answers:
-        figures = stage_figures(shares.argmax(axis=1) + 1, truth, calibrated(shares, temperature))
-        each.append({name: figures[name] for name in ("accuracy", "macro_f1", "qwk", "mae", "within_one", "ece")})
+    each = [headline(calibrated(shares, temperature), stages) for shares in answers]
     together = stage_figures(mean.argmax(axis=1) + 1, truth, calibrated(mean, temperature))
     return {
         "films": len(truth),
@@ -167,11 +169,21 @@ def cross_figures(
     }
 
 
+def headline(shares: np.ndarray, stages: np.ndarray) -> dict:
+    """The figures of probabilities (N, 6) against stages (N,) 0-5 that are plain numbers."""
+    figures = stage_figures(shares.argmax(axis=1) + 1, stages + 1, shares)
+    return {name: figures[name] for name in ("accuracy", "macro_f1", "qwk", "mae", "within_one", "ece")}
+
+
 def describe_cross(figures: dict) -> str:
     """The cross-validation in a few lines."""
     lines = [f"Cross-validated on {figures['films']} films, accuracy / kappa / macro-F1 / within one stage:"]
-    rows = [("mean of the repetitions", figures["mean"]), ("their networks together", figures["together"])]
-    for title, row in [*rows, ("always the most frequent stage", figures["majority"])]:
+    rows = [("mean of the repetitions", figures["mean"]), ("their members together", figures["together"])]
+    judged = [(f"  of these by {name} alone", row) for name, row in figures["judgements"].items() if name != "all"]
+    for title, row in [*rows, *judged, ("always the most frequent stage", figures["majority"])]:
         numbers = " / ".join(f"{row[name]:.3f}" for name in ("accuracy", "qwk", "macro_f1", "within_one"))
         lines.append(f"  {title}: {numbers}")
+    spans = ", ".join(f"{name} {low:.3f}-{high:.3f}" for name, (low, high) in figures["together"]["interval95"].items())
+    lines.append(f"  95 % intervals of the members together: {spans}")
+    lines.append(f"  calibration error {figures['together']['ece']:.3f} at temperature {figures['temperature']:.2f}")
     return "\n".join(lines)

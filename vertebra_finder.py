@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from backbone import CephModel
 from calibration import Calibration
 from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
 from geometry import Letterbox, cells_to_net, decode_heatmaps
-from head import HeadFrame, fit_head, join_matrices
+from head import HeadFrame, fit_head, join_matrices, move_points, warp_image
 from labelme import box_of_points
-from model import locate, to_network_input
+from model import film_normalised, locate, to_network_input
 from neck import POINT_INDEX, body_spacing, frame_neck, lacks_c4, neck_misfit
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
@@ -31,6 +32,7 @@ LARGEST_STRANGENESS = 0.5
 SEARCH_DOUBT = 0.6
 SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
 SEARCHED = 4  # of these places are looked at again, the least doubtful ones
+FEATURE_LEVELS = (3, 4)  # of the network, at strides 16 and 32: what it sees there is a corner of a body or a border
 # Looks that the last answer is the mean of: their frames differ by these factors of size.
 LOOK_SIZES = (0.9, 1.0, 1.1)
 # Where the 13 points lie, from gonion and below porion in units of S-N, in mean and before a look has been taken.
@@ -178,6 +180,34 @@ class VertebraFinder:
         spread_net = (spread_cells * stride)[0].cpu().double().numpy()
         sureness = confidence[0].cpu().double().numpy()
         return self.make_neck(frame.to_px(points_net), sureness, frame.length_to_px(spread_net), frame)
+
+    @property
+    def feature_count(self) -> int:
+        """How many numbers `describe` gives."""
+        return POINT_COUNT * sum(self.config.widths[level] for level in FEATURE_LEVELS)
+
+    @torch.inference_mode()
+    def describe(self, picture: np.ndarray, points_px: np.ndarray, stretch: float) -> np.ndarray:
+        """(F,) what the network sees at the points (13, 2) of a neck laid upright, its stretch undone; NaN at those
+        unknown. `cvm` learns from it.
+        """
+        undone = points_px * [1.0, stretch]
+        matrix = join_matrices(
+            np.array([[1.0, 0.0, 0.0], [0.0, stretch, 0.0]]), fit_head(undone, self.shape, np.ones(POINT_COUNT))[0]
+        )
+        seen = torch.from_numpy(warp_image(picture, matrix, tuple(self.size)))[None]
+        levels = self.model.network.descend(film_normalised(to_network_input(seen, self.device)))
+        points_net = move_points(points_px, matrix)
+        known = ~np.isnan(points_net).any(axis=1)
+        places = (2 * np.where(known[:, None], points_net, 0.0) + 1) / np.array(self.size) - 1  # -1 to 1
+        grid = torch.from_numpy(places).to(self.device, torch.float32)[None, :, None]
+        each = []
+        for level in FEATURE_LEVELS:
+            at_points = functional.grid_sample(levels[level].float(), grid, align_corners=False)[
+                0, :, :, 0
+            ].T  # (13, C)
+            each.append(np.where(known[:, None], at_points.cpu().numpy(), np.nan).flatten())
+        return np.concatenate(each)
 
     def without_c4(self, neck: Neck) -> Neck:
         """The neck with the points of C4, which is not on the film, unknown."""

@@ -20,14 +20,16 @@ from head import HeadFrame, move_points
 from images import read_film
 from inference import load_predictor
 from model import build_model
-from neck import labels_folder, mean_neck, with_vertebrae
+from neck import POINT_INDEX, labels_folder, mean_neck, with_vertebrae
 from neck_dataset import flipped_right
 from neck_scoring import read_necks, score_cervical
-from stage_input import crop_matrix, crop_shape, cut_crop, measures_of
+from stage_input import BORDER_DOWN, BORDER_LENGTH, border_matrix, cut_patches, measures_of
 from stage_namer import StageNamer
-from stage_net import ordinal_loss, stage_shares
+from stage_net import LinearReading, ordinal_loss, stage_shares
 from stage_run import calibrated, fit_temperature
-from vertebra_finder import Neck
+from stage_training import fit_reading
+from vertebra_finder import Neck, VertebraFinder
+from vertebrae_geometry import BORDERS
 
 STEADY = ["--device", "cpu", "--image-size", "32", "--widths", "16", "--epochs", "2", "--members", "4", "--parts", "2"]
 
@@ -45,6 +47,7 @@ class Oracle:
         self.shape = mean_neck(np.array(shapes), (320, 320))
         self.config = make_config("vertebrae", neck_shape=tuple(self.shape.flatten().tolist()))
         self.facts = {"labelled": []}
+        self.feature_count = 4
         self.known = {read_film(film.image_path).tobytes(): film.vertebrae.points_px for film in films}
 
     def find(self, picture, landmarks_px=None):
@@ -54,6 +57,9 @@ class Oracle:
         size = picture.shape[::-1]
         frame = HeadFrame(Letterbox(size, size), np.eye(2, 3), (320, 320))
         return Neck(points_px, np.ones(13), np.full(13, 1.0), np.full(13, 2.0), frame, doubt=0.2)
+
+    def describe(self, picture, points_px, stretch):
+        return np.full(self.feature_count, picture.mean())
 
 
 @pytest.fixture(scope="module")
@@ -91,30 +97,63 @@ def test_an_unsure_stage_is_a_pair():
     assert likely_stages(np.array([0.55, 0.45, 0, 0, 0, 0])) == (1, 2)
 
 
-@pytest.mark.parametrize("mirror, size, turn", [(1, 1.0, 0), (1, 0.6, 12), (-1, 1.0, 0)])
-def test_a_crop_lies_by_its_points(oracle, drawn_phantoms, mirror, size, turn):
-    """Wherever and however a neck lies, its crop is the same, and so are its measures."""
+@pytest.mark.parametrize("mirror, size, turn", [(1, 1.0, 0), (1, 0.6, 12), (-1, 1.0, 0), (-1, 1.3, 12)])
+@pytest.mark.parametrize("body", BORDERS)
+def test_a_patch_lies_by_its_border(drawn_phantoms, body, mirror, size, turn):
+    """Wherever and however a neck lies, its patches are the same, and so are its measures."""
     film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
     points = flipped_right(film.vertebrae.points_px)
-    shape = crop_shape(oracle.shape, (112, 128))
     angle = np.deg2rad(turn)
-    moved = size * (points * [mirror, 1]) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]] + 50
-    seen, seen_moved = (move_points(each, crop_matrix(each, 1.0, shape)) for each in (points, moved))
-    assert np.allclose(seen, seen_moved, atol=0.5)
+    moved = size * (points @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * [mirror, 1] + 50
+    seen, seen_moved = (move_points(each, border_matrix(each, body, 1.0, 64)) for each in (points, moved))
+    assert np.allclose(seen, seen_moved, atol=1e-6)
     squeezed = points * [1, 1 / 1.4]
-    assert np.allclose(move_points(squeezed, crop_matrix(squeezed, 1.4, shape)), seen, atol=1e-6)
+    assert np.allclose(move_points(squeezed, border_matrix(squeezed, body, 1.4, 64)), seen, atol=1e-6)
     assert np.allclose(measures_of(squeezed, 1.4), measures_of(points, 1.0))
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    assert (low > 5).all() and high[0] < 107 and high[1] < 123
+    back, middle, front = (seen[POINT_INDEX[name]] for name in BORDERS[body])
+    assert back[1] == pytest.approx(BORDER_DOWN * 64) and front[1] == pytest.approx(back[1])
+    assert front[0] - back[0] == pytest.approx(BORDER_LENGTH * 64) and back[0] + front[0] == pytest.approx(63)
+    assert middle[1] < back[1] + 1 and back[0] < middle[0] < front[0]  # hollow is up
 
 
-def test_exposure_does_not_matter(oracle, drawn_phantoms):
+def test_exposure_does_not_matter(drawn_phantoms):
     film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
-    picture = read_film(film.image_path)
-    matrix = crop_matrix(film.vertebrae.points_px, 1.0, crop_shape(oracle.shape, (112, 128)))
+    picture, points = read_film(film.image_path), film.vertebrae.points_px
     bright = np.clip(picture.astype(float) * 0.5 + 90, 0, 255).astype(np.uint8)
-    apart = cut_crop(picture, matrix, (112, 128)).astype(float) - cut_crop(bright, matrix, (112, 128))
-    assert np.abs(apart).mean() < 4
+    apart = cut_patches(picture, points, 1.0, 64).astype(float) - cut_patches(bright, points, 1.0, 64)
+    assert apart.shape == (64, 192) and np.abs(apart).mean() < 4
+    lacking = cut_patches(picture, np.where(np.arange(13)[:, None] < POINT_INDEX["C4up"], points, np.nan), 1.0, 64)
+    assert not lacking[:, 128:].any() and lacking[:, :128].any()
+
+
+def test_a_finder_describes_a_neck_however_it_lies(oracle, drawn_phantoms):
+    finder = VertebraFinder(build_model(oracle.config), oracle.config, torch.device("cpu"))
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    picture, points = read_film(film.image_path), film.vertebrae.points_px
+    described = finder.describe(picture, points, 1.0)
+    assert described.shape == (finder.feature_count,) and np.isfinite(described).all()
+    mirrored = points * [-1, 1] + [picture.shape[1] - 1, 0]
+    assert np.allclose(finder.describe(np.ascontiguousarray(picture[:, ::-1]), mirrored, 1.0), described, atol=0.05)
+    lacking = finder.describe(picture, np.where(np.arange(13)[:, None] < 8, points, np.nan), 1.0)
+    count = np.isnan(lacking).sum()
+    assert count == 5 * finder.feature_count // 13
+
+
+def test_a_linear_reading_learns_the_order_of_stages_and_bears_what_is_unknown():
+    generator = np.random.default_rng(0)
+    stages = generator.integers(0, 6, 300)
+    values = generator.normal(size=(300, 200))
+    values[:, :40] += 0.6 * stages[:, None]
+    values[generator.random(values.shape) < 0.05] = np.nan
+    reading = LinearReading(200)
+    fit_reading(reading, values[:200], stages[:200], np.ones(200), 0.01)
+    with torch.inference_mode():
+        named = reading(torch.from_numpy(values[200:]).float()).argmax(dim=1).numpy()
+    assert np.abs(named - stages[200:]).mean() < 1.0 < np.abs(generator.permutation(named) - stages[200:]).mean()
+    plain = LinearReading(1)
+    fit_reading(plain, np.nanmean(values[:200, :40], axis=1, keepdims=True), stages[:200], np.ones(200), 0.3)
+    with torch.inference_mode():
+        assert plain(torch.tensor([[0.0], [1.5], [3.0]])).argmax(dim=1).diff().min() > 0
 
 
 def test_temperature_makes_confident_answers_honest():

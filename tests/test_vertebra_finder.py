@@ -183,6 +183,6 @@ def test_a_neck_without_c4_is_drawn():
     picture = np.zeros((320, 320), dtype=np.uint8)
     points_px = np.where(np.arange(13)[:, None] < 8, NECK, np.nan)
     drawn = draw_vertebrae(picture, points_px)
-    assert drawn[182, 172].any()  # C3's lower border
+    assert drawn[182:188, 173:179].any()  # C3's lower border
     assert not drawn[215:].any()  # and nothing of C4
     assert not draw_vertebrae(picture, np.full((13, 2), np.nan)).any()
