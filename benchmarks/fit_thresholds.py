@@ -16,11 +16,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from cervical import crop_stretch
 from config import STAGE_COUNT, UserError
-from films import training_films
 from images import read_film
 from inference import pick_device
 from metrics import stage_figures
 from neck_crossfit import find_unseen, load_finders
+from twins import training_films
 from vertebrae_geometry import BODIES, BORDERS, MEASURES, Thresholds, all_measures, shape_index
 
 CONCAVE = np.arange(0.02, 0.161, 0.005)
