@@ -14,7 +14,7 @@ const NAME_AT = [9, -7];
 const NAMES_AT = {
   UIA: [-10, 4], LIA: [-10, 4], LIT: [1, 19], UMT: [-8, -8], LMT: [-8, 17], LPM: [8, 17], Ar: [-10, 8], Po: [-8, -8],
   Go: [-10, 10], PNS: [-8, -8], Me: [-8, 16], Gn: [8, 17], A: [10, 5], B: [10, 5], Pog: [-10, 2], Or: [8, 17],
-  "N`": [10, 9], Sn: [10, 5], R: [-10, 4],
+  "N`": [10, 9], Sn: [10, 5], Li: [10, 9], R: [-10, 4],
 };
 
 function svgElement(name, attributes = {}, parent = null) {
