@@ -66,11 +66,6 @@ LEVELS = {
         brightness=0.2, contrast=0.35, gamma_log=0.8, blur=0.25, noise=(0.01, 0.06), noisy=0.3, artefacts=0.2,
         elastic=0.4, elastic_shift=0.008, elastic_spacing=0.15,
     ),
-    # Aligned crops of the neck, whose points already vary.
-    "crop": Augmentation(
-        rotation_degrees=4, scale=(0.93, 1.08), shift=0.03, shear_degrees=1, brightness=0.1, contrast=0.25,
-        gamma_log=0.4, blur=0.2, blur_sigma_px=(0.3, 1.0), noisy=0.3, cutout=0.3, polarity=0.0, artefacts=0.0,
-    ),
 }  # fmt: skip
 
 

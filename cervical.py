@@ -109,7 +109,7 @@ class CervicalReader:
         """(6,) probabilities of the stages of a neck."""
         positive = 255 - picture if neck.frame.negative else picture
         features = self.finder.describe(positive, neck.points_px, stretch)
-        return self.namer.probabilities(positive, neck.points_px, stretch, features)
+        return self.namer.probabilities(neck.points_px, stretch, features)
 
 
 def fills_picture(picture: np.ndarray, neck: Neck) -> bool:

@@ -140,12 +140,8 @@ RECIPES = {
     ),
     "cvm": Recipe(
         ("stage",),
-        "stage from patches of the lower borders and the vertebrae's measures; needs vertebrae weights",
-        {
-            "image_size": (64, 64), "widths": (16, 32, 48, 64), "blocks": 1, "loss": "corn", "dropout": 0.3,
-            "batch_size": 32, "epochs": 20, "balance": 0.3, "learning_rate": 3e-3, "weight_decay": 0.05,
-            "ema_decay": 0.98, "augmentation": "crop",
-        },
+        "stage from the vertebrae's measures and what vertebrae saw at its points; needs vertebrae weights",
+        {"loss": "soft", "balance": 0.3},
     ),
 }  # fmt: skip
 # of the training data, no flags
@@ -186,14 +182,14 @@ class Config:
         0.5, "where --opinions are given: share of them in the points to learn, on average, 0-1", low=0, high=1
     )
     augmentation: str = setting(
-        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck", "crop")
+        "standard", "how strongly training films are varied", ("none", "light", "standard", "strong", "neck")
     )
 
     loss: str = setting("ce", "stage loss", ("ce", "weighted", "focal", "coral", "corn", "soft"))
     focal_gamma: float = setting(2.0, "focusing of the focal loss", low=0)
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
-    members: int = setting(10, "networks of the ensemble of cvm, a multiple of --parts", low=1)
-    parts: int = setting(5, "parts of its cross-validation; each network has not seen one of them", low=2)
+    members: int = setting(50, "members of the ensemble of cvm, a multiple of --parts", low=1)
+    parts: int = setting(5, "parts of its cross-validation; each member has not seen one of them", low=2)
     balance: float = setting(0.5, "how often cvm sees rare stages: 0 as they occur, 1 all alike", low=0, high=1)
     patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16, high=LARGEST_SIDE)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)

@@ -7,32 +7,32 @@ import torch
 from tqdm import tqdm
 
 from cervical import crop_stretch, load_finder
-from config import UserError
 from films import Film
 from images import read_film
 from metrics import radial_error
-from stage_input import NeckSample
+from neck import has_vertebrae
+from stage_input import NeckSample, measures_of
 from vertebra_finder import Neck, VertebraFinder
-
-PICTURE_REACH = 1.4  # of the points' extent, from their middle: what is kept of a picture
 
 
 def load_finders(paths: list[Path], device: torch.device) -> list[VertebraFinder]:
     """Several models of the vertebrae.
 
     Raises:
-        UserError: a file is missing, damaged, of another model, or does not say which films taught it.
+        UserError: a file is missing, damaged or of another model.
     """
-    finders = [load_finder(path, device) for path in paths]
-    for path, finder in zip(paths, finders, strict=True):
-        if "labelled" not in finder.facts:
-            raise UserError(f"{path} does not say which films taught it; train it again.")
-    return finders
+    return [load_finder(path, device) for path in paths]
 
 
 def unbiased_finder(finders: list[VertebraFinder], film: Film) -> VertebraFinder | None:
     """The first of the models that no label of this film taught; None where all were."""
-    return next((finder for finder in finders if film.film_id not in finder.facts["labelled"]), None)
+    return next((finder for finder in finders if not was_taught(finder, film)), None)
+
+
+def was_taught(finder: VertebraFinder, film: Film) -> bool:
+    """Whether a film's labels may have taught a model. Weights to share do not name films: theirs may all have."""
+    names = finder.facts.get("labelled")
+    return has_vertebrae(film.vertebrae) if names is None else film.film_id in names
 
 
 def find_unseen(finders: list[VertebraFinder], films: list[Film]) -> list[tuple[Film, Neck]]:
@@ -56,16 +56,11 @@ def neck_errors_net(found: list[tuple[Film, Neck]]) -> tuple[np.ndarray, np.ndar
 
 
 def make_sample(film: Film, picture: np.ndarray, neck: Neck, describer: VertebraFinder) -> NeckSample:
-    """A neck as a stage is learnt from it; of a whole film just the neck is kept.
+    """A neck as a stage is learnt from it.
 
     Args:
         describer: the model with which the stage will be named.
     """
     stretch = crop_stretch(picture, neck)
     features = describer.describe(picture, neck.points_px, stretch)
-    low, high = np.nanmin(neck.points_px, axis=0), np.nanmax(neck.points_px, axis=0)
-    reach = PICTURE_REACH * (high - low).max()
-    first = np.floor(np.maximum((low + high) / 2 - reach, 0)).astype(int)
-    last = np.ceil(np.minimum((low + high) / 2 + reach, picture.shape[::-1])).astype(int)
-    kept = np.ascontiguousarray(picture[first[1] : last[1], first[0] : last[0]])
-    return NeckSample(kept, neck.points_px - first, neck.spread_px, stretch, film.stage or 0, features)
+    return NeckSample(measures_of(neck.points_px, stretch), features, film.stage or 0)

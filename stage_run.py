@@ -1,10 +1,12 @@
-"""A run of `train.py --model cvm`: necks read once, members trained one after the other, the ensemble put together.
+"""A run of `train.py --model cvm`: necks read once and kept in the run's folder, members taught one after another, the
+ensemble put together.
 
 Its figures are those of a repeated stratified cross-validation inside train: each crop is judged by the members that
 had not seen it. The temperature that calibrates its probabilities is fitted on the same answers.
 """
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from images import read_film
 from metrics import majority_figures, stage_figures, stage_intervals
 from neck_crossfit import load_finders, make_sample, unbiased_finder
 from partition import split_folds
+from stage_input import NeckSample
 from stage_net import StageMember, StageNet
 from stage_training import StageTrainer
 from vertebra_finder import VertebraFinder
@@ -45,11 +48,11 @@ def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], 
     finders = load_finders([options.needs, *options.unseen], device)
     config = replace(describe_data(asked, films), feature_count=finders[0].feature_count)
     check_run(run, config, films)
-    samples = gather_samples(finders, films)
+    samples = kept_samples(run, config, finders, films)
     films = [film for film in films if film.film_id in samples]
-    trainer = StageTrainer([samples[film.film_id] for film in films], config, device)
-    members, each = train_members(trainer, films, config, run, say)
-    answers = each["all"]
+    trainer = StageTrainer([samples[film.film_id] for film in films], config)
+    members, each = train_members(trainer, films, config)
+    answers = each["both"]
     net = StageNet(config)
     for place, member in zip(net.members, members, strict=True):
         place.load_state_dict(member.state_dict())
@@ -71,7 +74,7 @@ def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], 
 
 
 def check_run(run: Path, config: Config, films: list[Film]) -> None:
-    """Refuses to go on with a run of other settings or films, whose networks would not fit together."""
+    """Refuses to go on with a run of other settings or films, whose members would not fit together."""
     path, content = run / "begun.pth", {"config": config.to_json(), "films": films_fingerprint(films)}
     if not path.exists():
         save_checkpoint(path, content)
@@ -81,7 +84,24 @@ def check_run(run: Path, config: Config, films: list[Film]) -> None:
         raise UserError(f"{run} was begun with other settings or films; name another --run or use --restart.")
 
 
-def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict:
+def kept_samples(run: Path, config: Config, finders: list[VertebraFinder], films: list[Film]) -> dict[str, NeckSample]:
+    """The films' necks by film id, from the run's folder if they have been read before."""
+    path = run / "necks.pth"
+    if not path.exists():
+        samples = gather_samples(finders, films)
+        numbers = {name: stack(getattr(each, name) for each in samples.values()) for name in ("measures", "features")}
+        save_checkpoint(path, {"config": config.to_json(), "film_ids": list(samples), **numbers})
+    kept, stages = load_checkpoint(path), {film.film_id: film.stage for film in films}
+    rows = zip(kept["film_ids"], kept["measures"].numpy(), kept["features"].numpy(), strict=True)
+    return {film_id: NeckSample(measures, features, stages[film_id]) for film_id, measures, features in rows}
+
+
+def stack(arrays: Iterable[np.ndarray]) -> torch.Tensor:
+    """Arrays (F,) to a tensor (N, F)."""
+    return torch.from_numpy(np.stack(list(arrays)))
+
+
+def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict[str, NeckSample]:
     """The films' necks by film id, each read by a model that no label of this film taught, if there is one."""
     samples = {}
     for film in tqdm(films, desc="Reading necks", unit="film"):
@@ -93,7 +113,7 @@ def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict:
 
 
 def train_members(
-    trainer: StageTrainer, films: list[Film], config: Config, run: Path, say
+    trainer: StageTrainer, films: list[Film], config: Config
 ) -> tuple[list[StageMember], dict[str, np.ndarray]]:
     """All members, and what each said of the crops that it had not seen, together and by each of its judgements:
     (rounds, N, 6).
@@ -101,38 +121,15 @@ def train_members(
     rounds = config.members // config.parts
     place = {film.film_id: row for row, film in enumerate(films)}
     members, answers = [], {}
-    for index in range(config.members):
+    for index in tqdm(range(config.members), desc="Teaching", unit="member"):
         repetition, part = divmod(index, config.parts)
         held_out = split_folds(films, config.parts, seed=repetition)[part]
         unseen = np.array([place[film.film_id] for film in held_out])
-        member = load_member(run, index, config)
-        if member is None:
-            member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen), seed=index)
-            save_checkpoint(member_path(run, index), {"model": member.state_dict(), "config": config.to_json()})
-        member = member.to(trainer.device).eval()
+        member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen))
         for name, shares in trainer.shares_of(member, unseen).items():
             answers.setdefault(name, np.zeros((rounds, len(films), STAGE_COUNT)))[repetition, unseen] = shares
-        right = (answers["all"][repetition, unseen].argmax(axis=1) == trainer.stages[unseen]).mean()
-        say(
-            f"member {index + 1}/{config.members}: right on {100 * right:.0f} % of the {len(unseen)} held out",
-            flush=True,
-        )
         members.append(member)
     return members, answers
-
-
-def member_path(run: Path, index: int) -> Path:
-    """Where a finished member is kept."""
-    return run / f"member_{index:02d}.pth"
-
-
-def load_member(run: Path, index: int, config: Config) -> StageMember | None:
-    """A finished member of an interrupted run; None where it has not been trained."""
-    if not member_path(run, index).exists():
-        return None
-    member = StageMember(config)
-    member.load_state_dict(load_checkpoint(member_path(run, index))["model"])
-    return member
 
 
 def fit_temperature(shares: np.ndarray, stages: np.ndarray) -> float:
@@ -179,7 +176,7 @@ def describe_cross(figures: dict) -> str:
     """The cross-validation in a few lines."""
     lines = [f"Cross-validated on {figures['films']} films, accuracy / kappa / macro-F1 / within one stage:"]
     rows = [("mean of the repetitions", figures["mean"]), ("their members together", figures["together"])]
-    judged = [(f"  of these by {name} alone", row) for name, row in figures["judgements"].items() if name != "all"]
+    judged = [(f"  of these by {name} alone", row) for name, row in figures["judgements"].items() if name != "both"]
     for title, row in [*rows, *judged, ("always the most frequent stage", figures["majority"])]:
         numbers = " / ".join(f"{row[name]:.3f}" for name in ("accuracy", "qwk", "macro_f1", "within_one"))
         lines.append(f"  {title}: {numbers}")

@@ -34,7 +34,7 @@ from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from inference import pick_device
 from model import build_model, parameter_count
-from neck import label_necks
+from neck import label_necks, labels_folder, with_vertebrae
 from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
@@ -172,6 +172,7 @@ def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: 
     open_run(run, options.restart, processes)
     options.no_valid = True  # valid is for evaluate.py, once
     films, _ = choose_films(options)
+    films = with_vertebrae(films, labels_folder(options.dataset, "train"))
     train_stages(options, asked, films, device, say=print)
     return 0
 

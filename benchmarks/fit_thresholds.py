@@ -19,6 +19,7 @@ from config import STAGE_COUNT, UserError
 from images import read_film
 from inference import pick_device
 from metrics import stage_figures
+from neck import labels_folder, with_vertebrae
 from neck_crossfit import find_unseen, load_finders
 from twins import training_films
 from vertebrae_geometry import BODIES, BORDERS, MEASURES, Thresholds, all_measures, shape_index
@@ -53,10 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def read_measures(root: Path, weights: list[Path], device) -> tuple[np.ndarray, np.ndarray]:
     """Measures (N, M) and stages 1-6 (N,) of the training crops on which all 13 points are seen."""
-    films = [film for film in training_films(root)[0] if film.stage is not None]
-    finders = load_finders(weights, device)
-    taught = set.intersection(*(set(finder.facts["labelled"]) for finder in finders))
-    found = find_unseen(finders, [film for film in films if film.film_id not in taught])
+    films = with_vertebrae(training_films(root)[0], labels_folder(root, "train"))
+    found = find_unseen(load_finders(weights, device), [film for film in films if film.stage is not None])
     rows, stages = [], []
     for film, neck in found:
         if neck.is_seen and not np.isnan(neck.points_px).any():
