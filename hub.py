@@ -46,8 +46,7 @@ UNREACHABLE = (
     httpx.ConnectError, httpx.TimeoutException, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL,
     TimeoutError, hub_errors.LocalEntryNotFoundError,
 )  # fmt: skip
-# The client wraps what breaks an upload into a RuntimeError.
-TROUBLES = (hub_errors.EntryNotFoundError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError)
+TROUBLES = (hub_errors.EntryNotFoundError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 
 
 class HubUnreachable(UserError):
@@ -348,8 +347,12 @@ def one_sentence(repo_id: str, name: str = "", revision: str = "") -> Iterator[N
     """Turns whatever the client raises into one sentence without traceback, and without the token."""
     try:
         yield
-    except TROUBLES as error:
-        refined = explain(error, repo_id, name, revision)
+    except (*TROUBLES, RuntimeError) as error:
+        # The client wraps what breaks an upload into a RuntimeError; any other is a fault of the program.
+        trouble = error if isinstance(error, TROUBLES) else error.__cause__
+        if not isinstance(trouble, TROUBLES):
+            raise
+        refined = explain(trouble, repo_id, name, revision)
         token = get_token()
         raise type(refined)(str(refined).replace(token, "[token]") if token else str(refined)) from None
 
@@ -357,8 +360,6 @@ def one_sentence(repo_id: str, name: str = "", revision: str = "") -> Iterator[N
 def explain(error: Exception, repo_id: str, name: str, revision: str) -> UserError:
     """What went wrong between this machine and the Hub, and what to do."""
     hub = client().endpoint
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, TROUBLES):
-        return explain(error.__cause__, repo_id, name, revision)
     if isinstance(error, hub_errors.OfflineModeIsEnabled):
         return HubUnreachable("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it.")
     if isinstance(error, hub_errors.RevisionNotFoundError):

@@ -48,7 +48,8 @@ from run_setup import (
     resumed_config,
 )
 from stage_run import train_stages
-from trainer import Interrupted, Trainer, describe_row, new_log_path
+from trainer import Interrupted, Trainer
+from training_log import TrainingLog, describe_row, new_log_path
 
 EXIT_INTERRUPTED = 130
 
@@ -260,7 +261,7 @@ def make_trainer(
             "opinions": fingerprint(options.opinions),
         }
         | neck_facts(config, films),
-        log_path=new_log_path(options.logs, config.model),
+        log=TrainingLog(new_log_path(options.logs, config.model)),
     )
     if state is not None:
         trainer.restore(state)
@@ -312,7 +313,7 @@ def run_trainer(trainer: Trainer, say) -> int:
     best = f"epoch {trainer.progress.best_epoch}" if trainer.valid_set is not None else "the last epoch"
     say(
         f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; "
-        f"log {trainer.log_path}."
+        f"log {trainer.log.path}."
     )
     return 0
 

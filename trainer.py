@@ -4,11 +4,9 @@ No random state is carried: what an epoch and a step draw follows from the seed 
 is, bit for bit, the run that was never interrupted.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -20,7 +18,7 @@ from backbone import CephModel
 from checkpoint import BEST_NAME, INTERRUPTED_NAME, epoch_path, remove_old_checkpoints, save_checkpoint
 from config import Config, UserError
 from dataset import EpochPlan, FilmDataset, make_loader, seed_of
-from files import claim, write_csv, write_json
+from files import write_json
 from films import Film
 from inference import Predictor
 from losses import film_losses
@@ -30,13 +28,8 @@ from neck_scoring import find_necks, score_necks
 from processes import Processes
 from schedule import Progress, learning_rate
 from scoring import score_films, selection_score
+from training_log import TrainingLog, make_row
 from vertebra_finder import VertebraFinder
-
-LOG_COLUMNS = [
-    "epoch", "train_loss", "valid_loss", "mre_px", "mre_mm", "sdr_2.0", "sdr_2.5", "sdr_3.0", "sdr_4.0",
-    "cvm_accuracy", "cvm_macro_f1", "cvm_qwk", "cvm_mae", "neck_px", "neck_mm", "neck_slips", "learning_rate",
-    "seconds",
-]  # fmt: skip
 
 
 class Interrupted(Exception):
@@ -58,7 +51,7 @@ class Trainer:
         workers: int = 0,
         frozen_at_start: bool = False,
         facts: dict | None = None,
-        log_path: Path | None = None,
+        log: TrainingLog | None = None,
         quiet: bool = False,
     ):
         self.config, self.run, self.device = config, run, device
@@ -75,7 +68,7 @@ class Trainer:
         self.loader = make_loader(train_set, self.plan, workers, device)
         self.frozen_at_start = frozen_at_start
         self.facts = facts or {}
-        self.log_path = log_path
+        self.log = log
         self.progress = Progress()
         self.history: list[dict] = []
         self.epoch, self.step = 0, 0  # finished epochs, and finished steps of the next one
@@ -242,23 +235,13 @@ class Trainer:
             save_checkpoint(self.run / BEST_NAME, content)
         write_json(self.run / "config.json", self.config.to_json())
         save_checkpoint(epoch_path(self.run, self.epoch), self.state())
-        if self.epoch == 1 and self.log_path is not None:
-            self.claim_log()
-        self.write_log()
+        if self.log is not None:
+            was_claimed = self.log.claimed
+            self.log.write(self.history)
+            if not was_claimed:  # the checkpoint must know the name that the log got
+                save_checkpoint(epoch_path(self.run, self.epoch), self.state())
         (self.run / INTERRUPTED_NAME).unlink(missing_ok=True)
         remove_old_checkpoints(self.run)
-
-    def claim_log(self) -> None:
-        """Makes the log this run's own. Not earlier than its first checkpoint: a run killed before leaves no log."""
-        path = claim_path(self.log_path)
-        if path != self.log_path:
-            self.log_path = path
-            save_checkpoint(epoch_path(self.run, self.epoch), self.state())
-
-    def write_log(self) -> None:
-        """Writes the epochs so far, all of them: a log cut short is whole again after the next."""
-        if self.log_path is not None and self.history and self.processes.is_main:
-            write_csv(self.log_path, self.history, LOG_COLUMNS)
 
     def save_interrupted(self, started: float) -> None:
         """Saves in the middle of an epoch."""
@@ -286,7 +269,8 @@ class Trainer:
             "history": self.history,
             "frozen_at_start": self.frozen_at_start,
             "facts": self.facts,
-            "log_path": None if self.log_path is None else self.log_path.as_posix(),
+            "log_path": None if self.log is None else self.log.path.as_posix(),
+            "log_claimed": self.log is not None and self.log.claimed,
         }
 
     def restore(self, state: dict) -> None:
@@ -303,8 +287,11 @@ class Trainer:
         self.seconds = state["seconds"]
         self.progress = Progress(**state["progress"])
         self.frozen_at_start = state["frozen_at_start"]
-        self.log_path = None if state["log_path"] is None else Path(state["log_path"])
-        self.write_log()
+        self.log = None
+        if state["log_path"] is not None:
+            self.log = TrainingLog(Path(state["log_path"]), state.get("log_claimed", True))
+            if self.processes.is_main:
+                self.log.write(self.history)
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
@@ -342,52 +329,3 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
     has_bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if has_bf16 else torch.float32
-
-
-def make_row(epoch: int, train_loss: float, valid_loss: float | None, figures: dict | None) -> dict:
-    """An epoch's row of the log, without its time and rate; what the model or the data lacks stays empty."""
-    landmarks = (figures or {}).get("landmarks") or {}
-    stages = (figures or {}).get("cvm") or {}
-    row = {"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss}
-    row |= {name: landmarks.get(name) for name in ("mre_px", "mre_mm")}
-    row |= {f"sdr_{limit}": landmarks.get("sdr", {}).get(limit) for limit in ("2.0", "2.5", "3.0", "4.0")}
-    necks = (figures or {}).get("vertebrae") or {}
-    row |= {"neck_px": necks.get("mean_px"), "neck_mm": necks.get("mean_mm"), "neck_slips": necks.get("slipped")}
-    return row | {f"cvm_{name}": stages.get(name) for name in ("accuracy", "macro_f1", "qwk", "mae")}
-
-
-def describe_row(row: dict, epochs: int, is_best: bool) -> str:
-    """An epoch in one line that a person can read."""
-    parts = [f"epoch {row['epoch']:>3}/{epochs}", f"train {row['train_loss']:.3f}"]
-    if row["valid_loss"] is not None:
-        parts.append(f"valid {row['valid_loss']:.3f}")
-    if row["mre_px"] is not None:
-        mm = f"{row['mre_mm']:.3f} mm, " if row["mre_mm"] is not None else ""
-        parts.append(f"MRE {mm}{row['mre_px']:.2f} px")
-    if row["sdr_2.0"] is not None:
-        parts.append("SDR " + "/".join(f"{row[f'sdr_{limit}']:.1f}" for limit in ("2.0", "2.5", "3.0", "4.0")) + " %")
-    if row["cvm_accuracy"] is not None:
-        parts.append(
-            f"CVM acc {row['cvm_accuracy']:.3f} F1 {row['cvm_macro_f1']:.3f} kappa {row['cvm_qwk']:.3f} MAE "
-            f"{row['cvm_mae']:.3f}"
-        )
-    if row["neck_px"] is not None:
-        mm = f"{row['neck_mm']:.2f} mm, " if row["neck_mm"] is not None else ""
-        parts.append(f"vertebrae {mm}{row['neck_px']:.2f} px, {row['neck_slips']} slipped")
-    parts.append(f"lr {row['learning_rate']:.1e}")
-    return "  ".join([*parts, f"{row['seconds']:.0f} s", "best"][: None if is_best else -1])
-
-
-def new_log_path(folder: Path, model: str) -> Path:
-    """`yyyymmdd_hhmm_<model>_log.csv`."""
-    return folder / f"{datetime.now():%Y%m%d_%H%M}_{model}_log.csv"
-
-
-def claim_path(path: Path) -> Path:
-    """The path, numbered if another run that began in the same minute has it, with the head of a log in it.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    paths = itertools.chain([path], (path.with_stem(f"{path.stem}_{number}") for number in itertools.count(2)))
-    return next(path for path in paths if claim(path, ",".join(LOG_COLUMNS) + "\n"))

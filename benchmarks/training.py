@@ -97,7 +97,8 @@ def step(model, optimizer, batch: dict, config, dtype: torch.dtype, device: torc
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
         outputs = model(*inputs)
     film_losses(outputs, batch, config)["total"].mean().backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or 1e9)
+    for parameters in model.gradient_groups():
+        torch.nn.utils.clip_grad_norm_(parameters, config.gradient_clip or 1e9)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 

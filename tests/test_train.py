@@ -20,7 +20,8 @@ from inference import Predictor
 from model import build_model
 from privacy import shareable_facts
 from scoring import score_films
-from trainer import LOG_COLUMNS, Trainer
+from trainer import Trainer
+from training_log import LOG_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 SMALL = [

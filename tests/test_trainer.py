@@ -19,7 +19,8 @@ from films import scan_split
 from model import build_model
 from processes import Processes
 from schedule import Progress, learning_rate
-from trainer import Interrupted, Trainer, claim_path, pick_precision
+from trainer import Interrupted, Trainer, pick_precision
+from training_log import TrainingLog
 
 ROOT = Path(__file__).parents[1]
 
@@ -154,6 +155,17 @@ def test_epochs_between_judgements_are_neither_judged_nor_the_best(blobs, tmp_pa
     assert rows[0][1] is False and rows[1][1] is True
 
 
-def test_runs_of_one_minute_get_logs_of_their_own(tmp_path):
-    paths = [claim_path(tmp_path / "logs" / "20260101_1200_unet_log.csv") for _ in range(3)]
-    assert len(set(paths)) == 3 and all(path.read_text().startswith("epoch,") for path in paths)
+def test_runs_of_one_minute_get_logs_of_their_own(blobs, tmp_path):
+    """And each keeps its own when it goes on."""
+    wanted = tmp_path / "logs" / "20260101_1200_cephnet_log.csv"
+    for name in ("first", "second"):
+        trainer = make_trainer(blobs, tmp_path / name)
+        trainer.log = TrainingLog(wanted)
+        trainer.fit()
+    assert trainer.log.path == wanted.with_stem(f"{wanted.stem}_2")
+    logs = [path.read_bytes() for path in (wanted, trainer.log.path)]
+    resumed = make_trainer(blobs, tmp_path / "second", epochs=2)
+    resumed.restore(load_checkpoint(epoch_path(tmp_path / "second", 1)))
+    resumed.fit()
+    assert wanted.read_bytes() == logs[0] and trainer.log.path.read_bytes().startswith(logs[1])
+    assert len(trainer.log.path.read_text().splitlines()) == 3 and len(list(wanted.parent.iterdir())) == 2
