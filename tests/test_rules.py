@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     "config", "files", "journal",
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
-    "outlines", "labelme", "annotations", "films", "neck", "opinions", "audit",
+    "outlines", "labelme", "annotations", "films", "twins", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "korean_page", "words",
     "vertebrae_geometry", "stage_input",
