@@ -22,12 +22,14 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where one class ends and the next begins; the defaults were chosen on training crops alone."""
+    """Where one class ends and the next begins; the defaults are what `benchmarks/fit_thresholds.py` fits to training
+    crops, their stretch undone.
+    """
 
-    concave: tuple[float, float, float] = (0.08, 0.08, 0.07)  # depth over length of C2, C3, C4 from which it is hollow
-    trapezoid: float = 0.80  # anterior over posterior height below which a body is a trapezoid
-    square: float = 0.80  # mean height over lower length from which a body is square
-    vertical: float = 0.95  # and from which it is higher than wide
+    concave: tuple[float, float, float] = (0.07, 0.055, 0.035)  # depth over length of C2, C3, C4 when it is hollow
+    trapezoid: float = 0.85  # anterior over posterior height below which a body is a trapezoid
+    square: float = 0.93  # mean height over lower length from which a body is square
+    vertical: float = 1.09  # and from which it is higher than wide
 
 
 @dataclass(frozen=True)
