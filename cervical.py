@@ -107,8 +107,7 @@ class CervicalReader:
 
     def judge(self, picture: np.ndarray, neck: Neck, stretch: float) -> np.ndarray:
         """(6,) probabilities of the stages of a neck."""
-        positive = 255 - picture if neck.frame.negative else picture
-        features = self.finder.describe(positive, neck.points_px, stretch)
+        features = self.finder.describe_neck(picture, neck, stretch)
         return self.namer.probabilities(neck.points_px, stretch, features)
 
 

@@ -138,7 +138,8 @@ class Desk:
         }
 
     def load_points(self, question: dict) -> dict:
-        """The points of an annotation file as the user's, by symbol, but for those that lie where the models put them.
+        """The points of an annotation file as the user's, by symbol, but for those that lie where the models put them;
+        and the count of all.
 
         Raises:
             UserError: it is no such file, or its points do not lie on this film.
@@ -152,9 +153,10 @@ class Desk:
         if not known.size:
             raise UserError("This annotation file holds no points; choose another.")
         own_px = opened.reading.points_px if opened.reading is not None else np.full_like(points_px, np.nan)
-        known = [index for index in known if not np.allclose(points_px[index], own_px[index], atol=SAME_PX)]
-        edits = {SYMBOLS[index]: points_px[index].tolist() for index in known}
-        return {"edits": {symbol: list(checked_point(symbol, edits[symbol], opened.film.size)) for symbol in edits}}
+        moved = [index for index in known if not np.allclose(points_px[index], own_px[index], atol=SAME_PX)]
+        edits = {SYMBOLS[index]: points_px[index].tolist() for index in moved}
+        checked = {symbol: list(checked_point(symbol, edits[symbol], opened.film.size)) for symbol in edits}
+        return {"edits": checked, "count": len(known)}
 
     def close_film(self, question: dict) -> dict:
         """Takes a film off the lightbox."""

@@ -62,5 +62,5 @@ def make_sample(film: Film, picture: np.ndarray, neck: Neck, describer: Vertebra
         describer: the model with which the stage will be named.
     """
     stretch = crop_stretch(picture, neck)
-    features = describer.describe(picture, neck.points_px, stretch)
+    features = describer.describe_neck(picture, neck, stretch)
     return NeckSample(measures_of(neck.points_px, stretch), features, film.stage or 0)

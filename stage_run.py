@@ -6,7 +6,7 @@ had not seen it. The temperature that calibrates its probabilities is fitted on 
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,9 @@ TEMPERATURES = np.exp(np.linspace(np.log(0.4), np.log(2.5), 61))
 SHARED_NAME = "cvm.safetensors"
 
 
-def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], device: torch.device, say) -> None:
+def train_stages(
+    options: argparse.Namespace, asked: Config, films: list[Film], device: torch.device, say: Callable
+) -> None:
     """Trains, or goes on with, the run that the options describe.
 
     Raises:
@@ -47,7 +49,10 @@ def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], 
     films = [film for film in films if film.stage is not None]
     finders = load_finders([options.needs, *options.unseen], device)
     config = replace(describe_data(asked, films), feature_count=finders[0].feature_count)
-    check_run(run, config, films)
+    check_run(run, config, films, [options.needs, *options.unseen])
+    if (run / BEST_NAME).exists():
+        say(f"This run is finished; begin again with --restart. Its weights are {run / SHARED_NAME}.")
+        return
     samples = kept_samples(run, config, finders, films)
     films = [film for film in films if film.film_id in samples]
     trainer = StageTrainer([samples[film.film_id] for film in films], config)
@@ -73,15 +78,19 @@ def train_stages(options: argparse.Namespace, asked: Config, films: list[Film], 
     say(f"Finished. {run / SHARED_NAME} goes with the vertebrae weights beside it.")
 
 
-def check_run(run: Path, config: Config, films: list[Film]) -> None:
-    """Refuses to go on with a run of other settings or films, whose members would not fit together."""
-    path, content = run / "begun.pth", {"config": config.to_json(), "films": films_fingerprint(films)}
+def check_run(run: Path, config: Config, films: list[Film], finders: list[Path]) -> None:
+    """Refuses to go on with a run of other settings, films or weights of vertebrae: its necks were read by those."""
+    path = run / "begun.pth"
+    hashes = [file_hash(path) for path in finders]
+    content = {"config": config.to_json(), "films": films_fingerprint(films), "finders": hashes}
     if not path.exists():
         save_checkpoint(path, content)
         return
     begun = load_checkpoint(path)
-    if {key: begun[key] for key in content} != content:
-        raise UserError(f"{run} was begun with other settings or films; name another --run or use --restart.")
+    if {key: begun.get(key) for key in content} != content:
+        raise UserError(
+            f"{run} was begun with other settings, films or vertebrae weights; name another --run or use --restart."
+        )
 
 
 def kept_samples(run: Path, config: Config, finders: list[VertebraFinder], films: list[Film]) -> dict[str, NeckSample]:
@@ -109,6 +118,8 @@ def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict[str
         neck = (unbiased_finder(finders, film) or finders[0]).find(picture)
         if neck is not None and neck.is_seen:
             samples[film.film_id] = make_sample(film, picture, neck, finders[0])
+    if not samples:
+        raise UserError("The weights of --needs find no neck on any of these films; name others, or other films.")
     return samples
 
 

@@ -11,6 +11,7 @@ from stage_input import NeckSample
 from stage_net import LinearReading, StageMember, ordinal_loss
 
 COMPONENTS = 60  # principal ones of the features that a layer may use
+NEVER_KNOWN = 1e9  # deviation of a value that no sample has: none of its size counts
 MEASURES_FREEDOM, FEATURES_FREEDOM = 0.3, 0.01  # variance of a weight before anything has been seen
 STEPS = 200
 
@@ -58,10 +59,12 @@ def fit_reading(
 
     Of more than `COMPONENTS` values only as many principal components are used.
     """
-    low, high = np.nanpercentile(values, [2.0, 98.0], axis=0)
-    kept = np.clip(values, low, high)
+    is_taught = ~np.isnan(values).all(axis=0)
+    low, high = np.nanpercentile(np.where(is_taught, values, 0.0), [2.0, 98.0], axis=0)
+    kept = np.clip(np.where(is_taught, values, 0.0), low, high)
+    deviation = np.where(is_taught, np.nanstd(kept, axis=0) + 1e-6, NEVER_KNOWN)
     reading.mean.copy_(torch.from_numpy(np.nanmean(kept, axis=0)))
-    reading.deviation.copy_(torch.from_numpy(np.nanstd(kept, axis=0) + 1e-6))
+    reading.deviation.copy_(torch.from_numpy(deviation))
     scaled = reading.scaled(torch.from_numpy(values).float()).double()
     basis = torch.eye(values.shape[1], dtype=torch.float64)
     if values.shape[1] > COMPONENTS:

@@ -186,6 +186,10 @@ class VertebraFinder:
         """How many numbers `describe` gives."""
         return POINT_COUNT * sum(self.config.widths[level] for level in FEATURE_LEVELS)
 
+    def describe_neck(self, picture: np.ndarray, neck: Neck, stretch: float) -> np.ndarray:
+        """`describe` of a neck that was found on a picture (height, width) uint8, shown as a positive."""
+        return self.describe(255 - picture if neck.frame.negative else picture, neck.points_px, stretch)
+
     @torch.inference_mode()
     def describe(self, picture: np.ndarray, points_px: np.ndarray, stretch: float) -> np.ndarray:
         """(F,) what the network sees at the points (13, 2) of a neck laid upright, its stretch undone; NaN at those
@@ -203,10 +207,9 @@ class VertebraFinder:
         grid = torch.from_numpy(places).to(self.device, torch.float32)[None, :, None]
         each = []
         for level in FEATURE_LEVELS:
-            at_points = functional.grid_sample(levels[level].float(), grid, align_corners=False)[
-                0, :, :, 0
-            ].T  # (13, C)
-            each.append(np.where(known[:, None], at_points.cpu().numpy(), np.nan).flatten())
+            sampled = functional.grid_sample(levels[level].float(), grid, align_corners=False)  # (1, C, 13, 1)
+            at_points = sampled[0, :, :, 0].T.cpu().numpy()
+            each.append(np.where(known[:, None], at_points, np.nan).flatten())
         return np.concatenate(each)
 
     def without_c4(self, neck: Neck) -> Neck:

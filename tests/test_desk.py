@@ -146,8 +146,9 @@ def test_loaded_points_are_the_users_where_they_are_not_the_models(desk):
         symbol: [round(float(at), 3) for at in place] for symbol, place in zip(SYMBOLS, reading.points_px, strict=True)
     }
     moved = own | {"A": [own["A"][0] + 0.5, own["A"][1]]}
-    assert desk.load_points({"key": key, "text": annotation(own)}) == {"edits": {}}
-    assert desk.load_points({"key": key, "text": annotation(moved)}) == {"edits": {"A": moved["A"]}}
+    assert desk.load_points({"key": key, "text": annotation(own)}) == {"edits": {}, "count": len(own)}
+    answer = desk.load_points({"key": key, "text": annotation(moved)})
+    assert answer == {"edits": {"A": moved["A"]}, "count": len(moved)}
 
 
 # --- questions ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from images import read_film
 from inference import load_predictor
 from model import build_model
 from neck import labels_folder, mean_neck, with_vertebrae
-from neck_crossfit import unbiased_finder
+from neck_crossfit import make_sample, unbiased_finder
 from neck_dataset import flipped_right
 from neck_scoring import read_necks, score_cervical
 from stage_input import NeckSample, measures_of
@@ -58,8 +59,8 @@ class Oracle:
         frame = HeadFrame(Letterbox(size, size), np.eye(2, 3), (320, 320))
         return Neck(points_px, np.ones(13), np.full(13, 1.0), np.full(13, 2.0), frame, doubt=0.2)
 
-    def describe(self, picture, points_px, stretch):
-        return np.full(self.feature_count, picture.mean())
+    def describe_neck(self, picture, neck, stretch):
+        return np.array([picture.mean(), np.ptp(neck.points_px[:, 1]), neck.points_px[0, 0], stretch])
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,15 @@ def test_a_finder_describes_a_neck_however_it_lies(oracle, drawn_phantoms):
     described = finder.describe(picture, points, 1.0)
     assert described.shape == (finder.feature_count,) and np.isfinite(described).all()
     mirrored = points * [-1, 1] + [picture.shape[1] - 1, 0]
-    assert np.allclose(finder.describe(np.ascontiguousarray(picture[:, ::-1]), mirrored, 1.0), described, atol=0.05)
+    assert np.allclose(finder.describe(np.ascontiguousarray(picture[:, ::-1]), mirrored, 1.0), described, atol=2e-3)
+    assert not np.allclose(finder.describe(picture, points + [40, 0], 1.0), described, atol=2e-3)
+    frame = HeadFrame(Letterbox(picture.shape[::-1], picture.shape[::-1]), np.eye(2, 3), (320, 320))
+    necks = [
+        Neck(points, np.ones(13), np.ones(13), np.ones(13), replace(frame, negative=negative), doubt=0.0)
+        for negative in (False, True)
+    ]
+    shown = [make_sample(film, 255 - picture if neck.frame.negative else picture, neck, finder) for neck in necks]
+    assert np.array_equal(shown[0].features, shown[1].features), "a negative is described as its positive"
     lacking = finder.describe(picture, np.where(np.arange(13)[:, None] < 8, points, np.nan), 1.0)
     count = np.isnan(lacking).sum()
     assert count == 5 * finder.feature_count // 13
@@ -184,11 +193,16 @@ def test_a_run_ends_with_an_ensemble_and_its_figures(stage_run):
 def test_a_run_goes_on_with_the_necks_it_has_read(stage_run, monkeypatch, capsys):
     before = load_checkpoint(stage_run.folder / "best_model.pth")["model"]
     monkeypatch.setattr("stage_run.gather_samples", lambda finders, films: pytest.fail("read again"))
+    assert train.main(stage_run.arguments) == 0 and "finished" in capsys.readouterr().out
+    (stage_run.folder / "best_model.pth").unlink()  # as if it had been stopped before
     assert train.main(stage_run.arguments) == 0
     after = load_checkpoint(stage_run.folder / "best_model.pth")["model"]
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert train.main([*stage_run.arguments, "--loss", "coral"]) == 2
     assert "other settings" in capsys.readouterr().err
+    needs = Path(stage_run.arguments[stage_run.arguments.index("--needs") + 1])
+    needs.write_bytes(needs.read_bytes() + b" ")
+    assert train.main(stage_run.arguments) == 2 and "vertebrae weights" in capsys.readouterr().err
 
 
 def test_a_neck_is_read_by_a_model_that_its_labels_did_not_teach(drawn_phantoms):

@@ -322,11 +322,12 @@ async function measure() {
   root.dataset.measured = number;
 }
 
-// Asks for all that is said of the film anew.
+// Asks for all that is said of the film anew; dropped when another film or language came meanwhile.
 async function refresh() {
   measure();
-  const answer = await ask("tell_stage", question_of());
-  if (answer) showSections(answer);
+  const question = question_of();
+  const answer = await ask("tell_stage", question);
+  if (answer && question.key === film.key && question.language === language()) showSections(answer);
 }
 
 // --- scale ---------------------------------------------------------------------------------------------------------
@@ -394,7 +395,7 @@ async function save(kind) {
 async function loadPoints(file) {
   const answer = await ask("load_points", question_of({ text: await file.text() }));
   if (!answer) return;
-  await change(answer.edits);
   root.dataset.state = "points";
-  announce(sayForm("{} points loaded.", Object.keys(answer.edits).length));
+  await change(answer.edits);
+  announce(sayForm("{} points loaded.", answer.count));
 }

@@ -77,7 +77,7 @@ element.addEventListener("keydown", (event) => {
   else if (["-", "_"].includes(event.key)) zoomToFocus(symbol, 1 / 1.4);
   else if (event.key === "0") view.fit();
   else if (event.key === "Escape") (missing.choose(null), setRuler(null), stage.focus());
-  else if (event.key === "Enter" && missing.placing) add(missing.placing, ...view.middle);
+  else if (event.key === "Enter" && missing.placing && !event.target.closest("button")) add(missing.placing, ...view.middle);
   else return;
   event.preventDefault();
 });
