@@ -20,7 +20,7 @@ ROOMS = [
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_run",
-    "processes", "trainer", "run_setup",
+    "processes", "training_log", "trainer", "run_setup",
     "report", "sharing", "card", "hub",
     "visualize", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
