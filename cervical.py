@@ -5,7 +5,6 @@ learnt one.
 first and is only used with it.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 
 from checkpoint import load_model
 from config import UserError
-from files import read_bytes
+from files import file_hash
 from neck import POINT_INDEX
 from stage_namer import StageNamer
 from stretch import estimate_stretch
@@ -90,7 +89,7 @@ class CervicalReader:
             What was read, None where there is no neck, and warnings.
         """
         neck = self.finder.find(picture, landmarks_px)
-        if neck is None or not neck.is_seen:
+        if not neck.is_seen:
             return None, [NO_NECK]
         is_crop = landmarks_px is None and fills_picture(picture, neck)
         stretch = crop_stretch(picture, neck) if is_crop else 1.0
@@ -156,8 +155,3 @@ def make_reader(path: Path, device: torch.device) -> CervicalReader:
             f"{path} was taught with other vertebrae weights than {beside}; put those beside it that came with it."
         )
     return CervicalReader(load_finder(beside, device), StageNamer(model, config, device, facts))
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, by which weights name the weights they need."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()

@@ -190,7 +190,7 @@ class Config:
     stage_weight: float = setting(1.0, "weight of the stage loss beside the landmark loss", low=0)
     members: int = setting(50, "members of the ensemble of cvm, a multiple of --parts", low=1)
     parts: int = setting(5, "parts of its cross-validation; each member has not seen one of them", low=2)
-    balance: float = setting(0.5, "how often cvm sees rare stages: 0 as they occur, 1 all alike", low=0, high=1)
+    balance: float = setting(0.5, "how far rare stages count more to cvm: 0 as they occur, 1 all alike", low=0, high=1)
     patch_size: int = setting(64, "patch side of cvm_mil, px of the network input", low=16, high=LARGEST_SIDE)
     patches: int = setting(16, "patches that cvm_mil draws per film in training (all of its grid when judging)", low=1)
     bag_top: float = setting(

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cache import FilmCache
-from cervical import file_hash
 from config import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, SPLITS, SYMBOLS, UserError
 from dataset import FilmDataset
-from files import write_csv, write_json
+from files import file_hash, write_csv, write_json
 from films import Film, films_fingerprint, scan_split
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from backbone import CephModel
 from calibration import Calibration
-from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, file_hash, make_reader
+from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, make_reader
 from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
+from files import file_hash
 from geometry import Letterbox, cells_to_net, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from losses import film_losses

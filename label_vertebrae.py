@@ -33,14 +33,15 @@ class Opinion:
 
     film: Film
     film_size: tuple[int, int]  # width and height, px
-    points_px: np.ndarray  # (13, 2), the models' mean; NaN where one saw no neck
-    apart: float  # how far they are from it, in distances C3 to C4; infinite where one saw no neck
+    points_px: np.ndarray  # (13, 2), the models' mean; NaN where one took it for cut
+    apart: float  # how far they are from it, in distances C3 to C4; over the points that all gave
     doubt: float  # the largest of theirs
 
     @property
     def is_sure(self) -> bool:
         """Whether the points can stand for a person's."""
-        return self.apart <= AGREEMENT and self.doubt <= 1.0
+        is_whole = not np.isnan(self.points_px).any()
+        return is_whole and self.apart <= AGREEMENT and self.doubt <= 1.0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -113,14 +114,12 @@ def ask(finders: list[VertebraFinder], film: Film) -> Opinion:
     return join_opinions(film, picture.shape[::-1], [finder.find(picture) for finder in finders])
 
 
-def join_opinions(film: Film, film_size: tuple[int, int], necks: list[Neck | None]) -> Opinion:
+def join_opinions(film: Film, film_size: tuple[int, int], necks: list[Neck]) -> Opinion:
     """Several models' necks to their mean and how far they are from it; one model's looks stand for several."""
-    if any(neck is None for neck in necks):
-        return Opinion(film, film_size, np.full((13, 2), np.nan), np.inf, np.inf)
     points = np.array([neck.points_px for neck in necks])
     mean = points.mean(axis=0)
     spacing = float(body_spacing(mean[None])[0])
-    apart = float(np.hypot(*np.moveaxis(points - mean, -1, 0)).mean()) / spacing
+    apart = float(np.nanmean(np.hypot(*np.moveaxis(points - mean, -1, 0)))) / spacing
     return Opinion(film, film_size, mean, apart, max(neck.doubt for neck in necks))
 
 

@@ -40,9 +40,8 @@ def find_unseen(finders: list[VertebraFinder], films: list[Film]) -> list[tuple[
     found = []
     for film in tqdm(films, desc="Reading necks", unit="film"):
         finder = unbiased_finder(finders, film)
-        neck = finder.find(read_film(film.image_path)) if finder is not None else None
-        if neck is not None:
-            found.append((film, neck))
+        if finder is not None:
+            found.append((film, finder.find(read_film(film.image_path))))
     return found
 
 

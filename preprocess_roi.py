@@ -26,13 +26,12 @@ from config import (
     SYMBOLS,
     UserError,
 )
-from files import write_json
+from files import file_hash, write_json
 from films import TRANSFORMS, Film, has_split, scan_split
 from images import read_film, write_png
 from inference import CervicalPredictor, Predictor, default_weights, load_predictor, pick_device
 from labelme import box_of_points
 from neck import labels_folder, with_vertebrae
-from twins import file_digest
 
 BoxFinder = Callable[[Film, np.ndarray, float], tuple[int, int, int, int]]
 # Edges of the region in units of S-N. On 25 ISBI 2015 training films the 13 points on C2-C4 reach from 0.58 behind to
@@ -233,7 +232,7 @@ def cut_film(film: Film, find_box: BoxFinder, margin: float, root: Path) -> dict
         write_stage(split_folder / "Annotations" / "CVM Stages" / f"{film.film_id}.json", film.film_id, film.stage)
     box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
     film_size = [picture.shape[1], picture.shape[0]]
-    digest = file_digest(film.image_path)  # twins among the films stay twins among their crops
+    digest = file_hash(film.image_path)  # twins among the films stay twins among their crops
     return {"split": film.split, "film": film.image_path.name, "sha256": digest, "film_size": film_size, "box": box}
 
 

@@ -6,10 +6,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cervical import file_hash
 from checkpoint import load_model, save_weights
 from config import Config, UserError
-from files import read_bytes, read_json
+from files import file_hash, read_bytes, read_json
 from privacy import numbers_of, private_texts, public_name, shareable_facts
 
 KAPPA = "quadratic weighted kappa"

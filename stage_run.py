@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cervical import VERTEBRAE_NAME, file_hash
+from cervical import VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_checkpoint, save_checkpoint, save_weights
 from config import STAGE_COUNT, Config, UserError
 from dataset import describe_data
-from files import read_bytes, write_bytes, write_json
+from files import file_hash, read_bytes, write_bytes, write_json
 from films import Film, films_fingerprint
 from images import read_film
 from metrics import majority_figures, stage_figures, stage_intervals
@@ -116,7 +116,7 @@ def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict[str
     for film in tqdm(films, desc="Reading necks", unit="film"):
         picture = read_film(film.image_path)
         neck = (unbiased_finder(finders, film) or finders[0]).find(picture)
-        if neck is not None and neck.is_seen:
+        if neck.is_seen:
             samples[film.film_id] = make_sample(film, picture, neck, finders[0])
     if not samples:
         raise UserError("The weights of --needs find no neck on any of these films; name others, or other films.")
@@ -131,10 +131,11 @@ def train_members(
     """
     rounds = config.members // config.parts
     place = {film.film_id: row for row, film in enumerate(films)}
+    cuts = [split_folds(films, config.parts, seed=repetition) for repetition in range(rounds)]
     members, answers = [], {}
     for index in tqdm(range(config.members), desc="Teaching", unit="member"):
         repetition, part = divmod(index, config.parts)
-        held_out = split_folds(films, config.parts, seed=repetition)[part]
+        held_out = cuts[repetition][part]
         unseen = np.array([place[film.film_id] for film in held_out])
         member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen))
         for name, shares in trainer.shares_of(member, unseen).items():

@@ -60,8 +60,8 @@ def fit_reading(
     Of more than `COMPONENTS` values only as many principal components are used.
     """
     is_taught = ~np.isnan(values).all(axis=0)
-    low, high = np.nanpercentile(np.where(is_taught, values, 0.0), [2.0, 98.0], axis=0)
-    kept = np.clip(np.where(is_taught, values, 0.0), low, high)
+    given = np.where(is_taught, values, 0.0)
+    kept = np.clip(given, *np.nanpercentile(given, [2.0, 98.0], axis=0))
     deviation = np.where(is_taught, np.nanstd(kept, axis=0) + 1e-6, NEVER_KNOWN)
     reading.mean.copy_(torch.from_numpy(np.nanmean(kept, axis=0)))
     reading.deviation.copy_(torch.from_numpy(deviation))

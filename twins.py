@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config import UserError
+from files import file_hash
 from films import Film, has_split, inspect_split, scan_split
 
 SAMPLE_BYTES = 4096  # of four places of a file, to tell films apart without reading all of them
@@ -21,7 +22,7 @@ def group_twins(films: list[Film]) -> list[list[Film]]:
         UserError: a film cannot be read, a link that leads nowhere for example.
     """
     crops, whole = [film for film in films if film.source_digest], [film for film in films if not film.source_digest]
-    for fingerprint in (file_size, sample_digest, file_digest):
+    for fingerprint in (file_size, sample_digest, file_hash):
         twins = group_equal(whole, lambda film, fingerprint=fingerprint: of_file(film.image_path, fingerprint))
         whole = [film for group in twins for film in group]
     return group_equal(crops, lambda film: film.source_digest) + twins
@@ -59,11 +60,6 @@ def sample_digest(path: Path) -> bytes:
             file.seek(int(share * size))
             digest.update(file.read(SAMPLE_BYTES))
     return digest.digest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def training_films(root: Path) -> tuple[list[Film], list[Film]]:

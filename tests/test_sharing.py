@@ -8,9 +8,9 @@ import torch
 from huggingface_hub import ModelCard
 
 from card import files_to_commit, make_card
-from cervical import file_hash
 from checkpoint import load_weights, save_checkpoint, save_weights
 from config import SYMBOLS, UserError, make_config
+from files import file_hash
 from model import build_model
 from privacy import numbers_of, private_texts, public_name, shareable_facts
 from sharing import (

@@ -53,11 +53,11 @@ class Oracle:
 
     def find(self, picture, landmarks_px=None):
         points_px = self.known.get(picture.tobytes())
-        if points_px is None or np.isnan(points_px).any():
-            return None
+        is_seen = points_px is not None and not np.isnan(points_px).any()
+        points_px = points_px if is_seen else np.full((13, 2), np.nan)
         size = picture.shape[::-1]
         frame = HeadFrame(Letterbox(size, size), np.eye(2, 3), (320, 320))
-        return Neck(points_px, np.ones(13), np.full(13, 1.0), np.full(13, 2.0), frame, doubt=0.2)
+        return Neck(points_px, np.ones(13), np.full(13, 1.0), np.full(13, 2.0), frame, doubt=0.2 if is_seen else np.inf)
 
     def describe_neck(self, picture, neck, stretch):
         return np.array([picture.mean(), np.ptp(neck.points_px[:, 1]), neck.points_px[0, 0], stretch])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ import vertebra_finder
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
 from films import scan_split
+from geometry import Letterbox
+from head import HeadFrame
 from images import read_film
+from label_vertebrae import join_opinions, suggest_films
 from labelme import box_of_points
 from model import build_model
 from neck import body_spacing, labels_folder, lacks_c4, with_vertebrae
@@ -186,3 +190,19 @@ def test_a_neck_without_c4_is_drawn():
     assert drawn[182:188, 173:179].any()  # C3's lower border
     assert not drawn[215:].any()  # and nothing of C4
     assert not draw_vertebrae(picture, np.full((13, 2), np.nan)).any()
+
+
+def test_films_that_show_no_c4_have_their_place_among_those_to_label(drawn_phantoms):
+    """An agreement that is no number would leave the order to chance."""
+    film, size = scan_split(drawn_phantoms, "train")[0], (320, 320)
+    frame = HeadFrame(Letterbox(size, size), np.eye(2, 3), size)
+    cut = np.where(np.arange(13)[:, None] < 8, NECK, np.nan)
+    opinions = []
+    for number, (points_px, apart_px) in enumerate([(NECK, 0.0), (cut, 4.0), (NECK, 8.0)]):
+        necks = [
+            Neck(points_px + [moved, 0.0], np.ones(13), np.ones(13), np.ones(13), frame, doubt=0.0)
+            for moved in (-apart_px, apart_px)
+        ]
+        opinions.append(join_opinions(replace(film, film_id=str(number)), size, necks))
+    assert [opinion.film.film_id for opinion in suggest_films(opinions, 3)] == ["2", "1", "0"]
+    assert [opinion.is_sure for opinion in opinions][:2] == [True, False], "half a neck stands for no whole one"
