@@ -72,8 +72,9 @@ def train_stages(
     write_json(run / "config.json", config.to_json())
     write_json(run / "cross_validation.json", figures)
     write_bytes(run / VERTEBRAE_NAME, read_bytes(options.needs))
-    save_checkpoint(run / BEST_NAME, {"model": net.state_dict(), "config": config.to_json(), "facts": facts})
     save_weights(run / SHARED_NAME, net, config, facts, half=True)
+    # The last file: where it is, the run is finished.
+    save_checkpoint(run / BEST_NAME, {"model": net.state_dict(), "config": config.to_json(), "facts": facts})
     say(describe_cross(figures))
     say(f"Finished. {run / SHARED_NAME} goes with the vertebrae weights beside it.")
 
