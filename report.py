@@ -54,6 +54,9 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
     readers = landmarks["readers"]
     if readers is not None:
         lines.append(f"Points placed by readers ({readers['count']}): {describe_errors(readers)}")
+        if 0 < readers["sure"]["count"] < readers["count"]:
+            sure = readers["sure"]
+            lines.append(f"  without those they were unsure of ({sure['count']}): {describe_errors(sure)}")
     return "\n".join(lines)
 
 

@@ -26,6 +26,7 @@ class LandmarkErrors:
     sn_mm: np.ndarray  # mm if S-N were `SN_LENGTH_MM` on each film; about half of Aariz's pixel sizes cannot be true
     px256: np.ndarray  # pixels of the film stretched to 256x256, the development log's unit
     by_reader: np.ndarray  # bool
+    unsure: np.ndarray  # bool, whoever placed the point doubted it
 
     def of_films(self, rows: np.ndarray) -> "LandmarkErrors":
         """The errors of some films, (N,) bool."""
@@ -39,6 +40,10 @@ class LandmarkErrors:
         """(N, 29) errors against readers' points alone."""
         return np.where(self.by_reader, errors, np.nan)
 
+    def of_sure_readers(self, errors: np.ndarray) -> np.ndarray:
+        """(N, 29) errors against those readers' points that they did not mark as unsure."""
+        return np.where(self.by_reader & ~self.unsure, errors, np.nan)
+
 
 def measure_errors(films: list[Film], predictions: list[Prediction], truth: str = "mean") -> LandmarkErrors:
     """The errors of predictions against a kind of truth (see `Film.truth_px`)."""
@@ -48,8 +53,8 @@ def measure_errors(films: list[Film], predictions: list[Prediction], truth: str 
     pixel_sizes = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
     px, px256 = radial_error(predicted_px, truths_px), radial_error(predicted_px * stretch, truths_px * stretch)
     sella_nasion_px = np.array([distance_px(film.truth_px(truth), "S", "N") for film in films])[:, None]
-    by_reader = np.array([film.by_reader for film in films])
-    return LandmarkErrors(px, px * pixel_sizes, px * SN_LENGTH_MM / sella_nasion_px, px256, by_reader)
+    by_reader, unsure = (np.array([getattr(film, name) for film in films]) for name in ("by_reader", "unsure"))
+    return LandmarkErrors(px, px * pixel_sizes, px * SN_LENGTH_MM / sella_nasion_px, px256, by_reader, unsure)
 
 
 def score_films(films: list[Film], predictions: list[Prediction], config: Config, truth: str = "mean") -> dict:
@@ -67,7 +72,9 @@ def score_landmarks(films: list[Film], predictions: list[Prediction], config: Co
     if np.isnan(errors.px).all():
         return None
     headline = summarise(errors, errors.of_experts)
-    readers = summarise(errors, errors.of_readers) if errors.by_reader.any() else None
+    readers = None
+    if errors.by_reader.any():
+        readers = summarise(errors, errors.of_readers) | {"sure": summarise(errors, errors.of_sure_readers)}
     return headline | {
         "truth": truth,
         "missing": int(

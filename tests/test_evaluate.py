@@ -141,7 +141,7 @@ def test_the_seed_moves_the_interval_alone(blobs, tmp_path, call):
 def test_the_worst_films_are_in_the_order_of_what_is_written_below_them():
     errors_mm, errors_px256 = np.full((3, 29), np.nan), np.full((3, 29), np.nan)
     errors_mm[:, 0], errors_px256[:, 0] = (1.0, 3.0, 2.0), (9.0, 5.0, 7.0)
-    errors = LandmarkErrors(errors_px256, errors_mm, errors_mm, errors_px256, np.zeros((3, 29), dtype=bool))
+    errors = LandmarkErrors(errors_px256, errors_mm, errors_mm, errors_px256, *np.zeros((2, 3, 29), dtype=bool))
     assert evaluate.rank_films(errors) == ([(1, 3.0), (2, 2.0), (0, 1.0)], "mm")
     errors_mm[2, 0] = np.nan  # without a pixel size, millimetres cannot rank all films
     assert evaluate.rank_films(errors) == ([(0, 9.0), (2, 7.0), (1, 5.0)], "px of 256")

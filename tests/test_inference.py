@@ -17,6 +17,7 @@ from geometry import Letterbox, gaussian_heatmaps, net_to_cells
 from images import read_film
 from inference import REFUSAL, Predictor, default_weights, pick_device, unmirrored
 from model import build_model
+from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
 from thumbnails import SIDE, view_of_thumbnail
 
@@ -119,16 +120,20 @@ def test_readers_points_have_their_own_line(blobs):
     films = scan_split(blobs, "valid")
     by_reader = np.zeros(29, dtype=bool)
     by_reader[[9, 12]] = True
-    films = [replace(film, by_reader=by_reader) for film in films]
+    unsure = np.arange(29) == 9
+    films = [replace(film, by_reader=by_reader, unsure=unsure) for film in films]
     config = replace(make_config("landmarks"), taught_by=tuple("reader" if mark else "expert" for mark in by_reader))
     predictions = []
     for film in films:
-        wrong_px = film.truth_px() + np.where(by_reader, 40.0, 4.0)[:, None] * [1.0, 0.0]
+        off_px = np.where(by_reader, np.where(unsure, 60.0, 20.0), 4.0)
+        wrong_px = film.truth_px() + off_px[:, None] * [1.0, 0.0]
         predictions.append(replace(predict_known((96, 120), film.truth_px()), landmarks_px=wrong_px))
     figures = score_films(films, predictions, config)
     landmarks = figures["landmarks"]
     assert landmarks["mre_px"] == pytest.approx(4) and landmarks["count"] == 27 * 4
     assert landmarks["readers"]["mre_px"] == pytest.approx(40) and landmarks["readers"]["count"] == 8
+    assert landmarks["readers"]["sure"]["mre_px"] == pytest.approx(20) and landmarks["readers"]["sure"]["count"] == 4
+    assert "without those they were unsure of (4)" in describe_headline(landmarks)
     assert landmarks["per_landmark"]["R"]["taught_by"] == "reader"
     assert selection_score(figures) == -landmarks["mre_mm"]  # the best epoch is the experts'
 
