@@ -19,6 +19,7 @@ from inference import Prediction, Predictor, default_weights, load_predictor, pi
 from metrics import mean_and_deviation
 from neck import labels_folder, with_vertebrae
 from neck_scoring import describe_necks, read_necks, score_cervical
+from reliability_figure import draw_reliability
 from report import compare_annotators, describe_annotators, describe_figures, published_row
 from scoring import LandmarkErrors, interval, measure_errors, score_films
 from visualize import contact_sheet, draw_film, draw_vertebrae
@@ -114,6 +115,7 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     print(describe_figures(figures))
     if scores["landmarks"] is not None:
         print("\n" + describe_annotators(figures["annotators"]) + "\n\n" + published_row(figures))
+        draw_radii(options, scores["landmarks"]["coverage95"]["reliability_mm"])
         draw_worst(options, films, predictions)
     if options.json:
         write_json(options.json, figures)
@@ -175,6 +177,14 @@ def rank_films(errors: LandmarkErrors) -> tuple[list[tuple[int, float]], str]:
     means = means_mm if in_mm else means_px256
     order = known[np.argsort(-means[known], kind="stable")]
     return [(int(index), float(means[index])) for index in order], "mm" if in_mm else "px of 256"
+
+
+def draw_radii(options: argparse.Namespace, rows: list[dict[str, float]]) -> None:
+    """A picture of how honest the radii are; nothing of weights without radii."""
+    if rows:
+        path = options.pictures / "reliability.png"
+        write_png(path, draw_reliability(rows))
+        print(f"\nErrors against radii: {path}")
 
 
 def draw_worst(options: argparse.Namespace, films: list[Film], predictions: list[Prediction]) -> None:

@@ -22,7 +22,7 @@ ROOMS = [
     "stage_training", "stage_run",
     "processes", "training_log", "trainer", "run_setup",
     "report", "sharing", "card", "hub",
-    "visualize", "wigglegram", "report_page", "exports",
+    "visualize", "reliability_figure", "wigglegram", "report_page", "exports",
     "anatomy", "synthetic",
     "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
