@@ -43,14 +43,8 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
         lines.append(f"  if S-N were {SN_LENGTH_MM:.0f} mm on every film: {scaled['mre_mm']:.3f} mm, {rates} %")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
-    radii = landmarks["coverage95"]
-    if radii["pooled"] is not None:
-        worst = min(radii["per_landmark"], key=radii["per_landmark"].get)
-        lines.append(
-            f"  95 % radii hold {100 * radii['pooled']:.1f} % of all points, "
-            f"at worst {100 * radii['per_landmark'][worst]:.1f} % ({worst}); error of the quarter with the largest "
-            f"radii over that with the smallest: {show(radii['quarter_ratio'], 2)}"
-        )
+    if landmarks["coverage95"]["pooled"] is not None:
+        lines.append("  " + describe_coverage(landmarks["coverage95"]))
     readers = landmarks["readers"]
     if readers is not None:
         lines.append(f"Points placed by readers ({readers['count']}): {describe_errors(readers)}")
@@ -58,6 +52,16 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
             sure = readers["sure"]
             lines.append(f"  without those they were unsure of ({sure['count']}): {describe_errors(sure)}")
     return "\n".join(lines)
+
+
+def describe_coverage(radii: dict) -> str:
+    """What the radii hold, and whether large ones mean large errors."""
+    worst = min(radii["per_landmark"], key=radii["per_landmark"].get)
+    return (
+        f"95 % radii hold {100 * radii['pooled']:.1f} % of all points, "
+        f"at worst {100 * radii['per_landmark'][worst]:.1f} % ({worst}); error of the quarter with the largest "
+        f"radii over that with the smallest: {show(radii['quarter_ratio'], 2)}"
+    )
 
 
 def describe_reliability(radii: dict) -> list[str]:

@@ -96,15 +96,7 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], 
         UserError: a flag contradicts the run, its films are others, or more epochs need --new-schedule.
     """
     config = config_from_json(state["config"])
-    for name in vars(config):
-        if not hasattr(options, name) or name in CHANGEABLE:
-            continue
-        if getattr(options, name) != getattr(config, name):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(
-                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
-                "leave it out, name another --run, or begin again with --restart."
-            )
+    check_same_settings(options, config)
     if state["facts"].get("films") != films_fingerprint(films):
         raise UserError(
             "This run was begun with other training films; name another --run or begin again with --restart."
@@ -126,6 +118,19 @@ def resumed_config(options: argparse.Namespace, state: dict, films: list[Film], 
             "add --new-schedule if that is what you want."
         )
     return replace(config, **changes)
+
+
+def check_same_settings(options: argparse.Namespace, config: Config) -> None:
+    """Refuses flags that contradict the settings that a run was begun with."""
+    for name in vars(config):
+        if not hasattr(options, name) or name in CHANGEABLE:
+            continue
+        if getattr(options, name) != getattr(config, name):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(
+                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
+                "leave it out, name another --run, or begin again with --restart."
+            )
 
 
 def held_out_fingerprint(held_out: list[Film] | None) -> str | None:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from augment import Augmenter
-from config import SYMBOLS, UserError, make_config
+from config import SYMBOLS, Config, UserError, make_config
 from dataset import describe_data, seed_of
 from films import Film, scan_split
 from images import read_film
@@ -93,6 +93,26 @@ def judge(network, data: list, columns: list[int], device: torch.device) -> tupl
     return np.array(errors_mm), float(np.mean(blank))
 
 
+def train_with(
+    loss_name: str, config: Config, splits: tuple[list, list], columns: list[int], epochs: int, device: torch.device
+) -> None:
+    """Trains the network anew with one of the losses; prints a line an epoch."""
+    train_data, valid_data = splits
+    torch.manual_seed(seed_of("baseline", 0))
+    network = build_model(config).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    for epoch in range(1, epochs + 1):
+        loss = train_epoch(network, optimizer, train_data, columns, epoch, loss_name, device)
+        errors_mm, blank = judge(network, valid_data, columns, device)
+        blank_text = f"{100 * blank:.0f} % blank maps  " if loss_name == "mse" else ""
+        mean_mm, _ = mean_and_deviation(errors_mm)
+        rate = success_rate(errors_mm, 2.0)
+        print(
+            f"{loss_name:10} epoch {epoch:>3}  loss {loss:.5f}  {blank_text}MRE {mean_mm:.2f} mm  SDR2 {rate:.1f} %",
+            flush=True,
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -112,20 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     columns = [index for index, symbol in enumerate(SYMBOLS) if symbol in config.landmarks]
     for loss_name in ("mse", "normalised"):
-        torch.manual_seed(seed_of("baseline", 0))
-        network = build_model(config).to(device, memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-        for epoch in range(1, options.epochs + 1):
-            loss = train_epoch(network, optimizer, train_data, columns, epoch, loss_name, device)
-            errors_mm, blank = judge(network, valid_data, columns, device)
-            blank_text = f"{100 * blank:.0f} % blank maps  " if loss_name == "mse" else ""
-            mean_mm, _ = mean_and_deviation(errors_mm)
-            rate = success_rate(errors_mm, 2.0)
-            print(
-                f"{loss_name:10} epoch {epoch:>3}  loss {loss:.5f}  {blank_text}MRE {mean_mm:.2f} mm  SDR2 "
-                f"{rate:.1f} %",
-                flush=True,
-            )
+        train_with(loss_name, config, (train_data, valid_data), columns, options.epochs, device)
     return 0
 
 
