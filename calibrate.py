@@ -14,8 +14,9 @@ import numpy as np
 
 from calibration import Calibration, coverage, cross_coverage, fit_calibration, quarter_ratio
 from checkpoint import load_model, save_weights
-from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
+from config import UserError
 from crossfit import CrossPredictions, check_recipe, cross_predict
+from flags import DEFAULT_CACHE, DEFAULT_DATASET
 from opinions import write_opinions
 from report import describe_figures
 from scoring import score_films

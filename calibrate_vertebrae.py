@@ -12,7 +12,8 @@ import numpy as np
 
 from calibration import cross_coverage, fit_calibration
 from checkpoint import BEST_NAME, load_model, save_weights
-from config import DEFAULT_DATASET, VERTEBRAL_POINTS, UserError
+from config import VERTEBRAL_POINTS, UserError
+from flags import DEFAULT_DATASET
 from inference import pick_device
 from neck import label_necks
 from neck_crossfit import find_unseen, load_finders, neck_errors_net

@@ -4,7 +4,6 @@ A `Config` travels with the weights: `build_model(config)` and the reading side 
 and the number of workers are arguments of a run, not settings of a model, and are not here.
 """
 
-import argparse
 import dataclasses
 import json
 import math
@@ -63,10 +62,6 @@ STAGE_COUNT = len(STAGES)
 # Folder names, in the capitalisation of the public data set; any other is accepted when reading.
 SPLITS = ("train", "valid", "test")
 ANNOTATORS = ("Senior Orthodontists", "Junior Orthodontists")
-DEFAULT_DATASET = "Aariz"
-DEFAULT_ROI_DATASET = "Aariz_ROI"
-DEFAULT_OUTPUT = "checkpoints"
-DEFAULT_CACHE = "cache"
 
 
 class UserError(Exception):
@@ -348,46 +343,6 @@ def config_from_json(content: dict) -> Config:
     config = Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
     check_facts(config)
     return config
-
-
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag per setting; a flag that is not given keeps the model's recipe."""
-    group = parser.add_argument_group("settings (each model has its own recipe; a flag overrides it)")
-    for each in dataclasses.fields(Config):
-        if each.name in NETWORK_ONLY:
-            continue
-        flag, default = "--" + each.name.replace("_", "-"), each.default
-        options = {"help": f"{each.metadata['help']} (default: {show_value(default)})", "default": argparse.SUPPRESS}
-        if isinstance(default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
-        elif isinstance(default, tuple):
-            group.add_argument(flag, type=parse_image_size if each.name.endswith("_size") else parse_numbers, **options)
-        else:
-            choices = {"choices": each.metadata["choices"]} if each.metadata["choices"] else {}
-            group.add_argument(flag, type=type(default), **options, **choices)
-
-
-def config_from_flags(arguments: argparse.Namespace) -> Config:
-    """The config that the parsed flags ask for."""
-    names = {each.name for each in dataclasses.fields(Config)} - set(NETWORK_ONLY)
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    return make_config(given.pop("model", Config.model), **given)
-
-
-def parse_image_size(text: str) -> tuple[int, int]:
-    """ "640x512" to (640, 512), "512" to (512, 512)."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 640x512")
-    return int(parts[0]), int(parts[-1])
-
-
-def parse_numbers(text: str) -> tuple[int, ...]:
-    """ "24,48" to (24, 48)."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not made of whole numbers") from None
 
 
 def show_value(value: object) -> str:

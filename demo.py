@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
@@ -16,9 +16,10 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio i
 import gradio as gr
 
 from batch import batch_table, delete, read_batch, read_pixel_size, read_upload
-from config import DEFAULT_OUTPUT, UserError
+from config import UserError
 from desk import Desk
 from editor import Editor, Header, read_web
+from flags import DEFAULT_OUTPUT
 from intake import checked_pixel_size_mm
 from reader import Reader
 from words import LANGUAGES, say
@@ -166,24 +167,12 @@ def build_batch(desk: Desk, header: Header, language: str) -> list:
     table = gr.HTML(apply_default_css=False, min_height=60)
 
     def run(paths: list[str] | None, millimetres: str, chosen: str, progress=gr.Progress()) -> Iterator:  # noqa: B008
-        paths = [Path(path) for path in paths or []]
-        folder = Path(tempfile.mkdtemp(prefix="films_"))
-        chosen = chosen if chosen in LANGUAGES else "en"
+        paths, chosen = [Path(path) for path in paths or []], chosen if chosen in LANGUAGES else "en"
 
         def tell(number: int, name: str) -> None:
             progress((number, len(paths)), desc=name, unit=say("films", chosen))
 
-        try:
-            archive = folder / "films.zip"
-            results = read_batch(
-                desk.reader, paths, archive, desk.largest_mb, read_pixel_size(millimetres), chosen, tell
-            )
-            yield batch_table(results, chosen), gr.DownloadButton(value=str(archive), visible=True), None
-        except UserError as error:
-            gr.Warning(say(str(error), chosen), title="")
-            yield "", gr.DownloadButton(visible=False), None
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # Gradio serves a copy of its own, for an hour
+        yield from answer_batch(desk, paths, millimetres, chosen, tell)
 
     outputs = [table, download, files]
     start.click(
@@ -194,6 +183,24 @@ def build_batch(desk: Desk, header: Header, language: str) -> list:
         for name, text in labels.items():
             setattr(part, name, text)
     return labelled
+
+
+def answer_batch(
+    desk: Desk, paths: list[Path], millimetres: str, language: str, tell: Callable[[int, str], None]
+) -> Iterator[tuple]:
+    """Reads films into an archive; yields the table of what became of each, the archive's button, and no files, which
+    empties their list.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="films_"))
+    try:
+        archive = folder / "films.zip"
+        results = read_batch(desk.reader, paths, archive, desk.largest_mb, read_pixel_size(millimetres), language, tell)
+        yield batch_table(results, language), gr.DownloadButton(value=str(archive), visible=True), None
+    except UserError as error:
+        gr.Warning(say(str(error), language), title="")
+        yield "", gr.DownloadButton(visible=False), None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # Gradio serves a copy of its own, for an hour
 
 
 def batch_texts(language: str) -> list[dict[str, str]]:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cache import FilmCache
-from config import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, SPLITS, SYMBOLS, UserError
+from config import SPLITS, SYMBOLS, UserError
 from dataset import FilmDataset
 from files import file_hash, write_csv, write_json
 from films import Film, films_fingerprint, scan_split
+from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import mean_and_deviation
@@ -102,10 +103,14 @@ def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predicto
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)
-    figures = say_what(options, films, predictor, weights) | {
-        "loss": losses["total"],
-        "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
-    } | scores
+    figures = (
+        say_what(options, films, predictor, weights)
+        | {
+            "loss": losses["total"],
+            "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
+        }
+        | scores
+    )
     print(f"{figures['model']} on {figures['dataset']}/{options.split}: {len(films)} films\n")
     if scores["landmarks"] is not None:
         figures["annotators"] = compare_annotators(films, predictions)

@@ -5,7 +5,6 @@ stage out.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -17,22 +16,15 @@ from checkpoint import load_model
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from files import file_hash
-from geometry import Letterbox, cells_to_net, decode_heatmaps
-from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
+from geometry import Letterbox
+from head import HeadFrame
+from head_finder import HeadFinder
 from losses import film_losses
-from model import locate, stage_probabilities, to_network_input
-from thumbnails import KINDS, shrink_view, view_of_thumbnail
+from model import decode_points, stage_probabilities, to_network_input
 
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
 JUDGING_BATCH = 4
-
-# A film is taken for no lateral cephalogram when its points fit the mean head worse than this share of its size,
-# or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
-LARGEST_MISFIT = 0.25
-LARGEST_STRANGENESS = 0.5
-CLEARLY_BETTER = 0.8  # share of its misfit at which another guess replaces the one on the film as it is
 NOTED_TURN_DEGREES = 20.0
-SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
 
 
@@ -74,6 +66,7 @@ class Predictor:
         self.device = device
         self.facts = facts or {}
         self.weights = weights  # name and hash of the file, for results to state
+        self.finder = HeadFinder(self.model, config, device)
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
         self.cervical: CervicalReader | None = None
 
@@ -131,94 +124,13 @@ class Predictor:
         assert views.dtype == torch.uint8 and views.shape[1:] == self.config.cached_size, (views.dtype, views.shape)
         if not self.config.head_frame:
             return self.model(to_network_input(views, self.device)), letterboxes
-        pictures = list(views.numpy())
-        frames = self.find_heads(pictures, letterboxes)
-        outputs = self.see(pictures, frames)
-        frames, moved = self.correct_frames(frames, self.fit_frames(frames, outputs))
-        if moved:
-            looked_again = [frames[index] for index in moved]
-            second = self.see([pictures[index] for index in moved], looked_again)
-            for name, tensor in second.items():
-                outputs[name][moved] = tensor
-            for index, (_, misfit) in zip(moved, self.fit_frames(looked_again, second), strict=True):
-                frames[index] = frames[index].doubted(misfit / LARGEST_MISFIT)
-        return outputs, frames
-
-    def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
-        """What the model makes of the heads in these frames."""
-        heads = np.stack([frame.apply(view) for frame, view in zip(frames, views, strict=True)])
-        return self.model(to_network_input(torch.from_numpy(heads), self.device))
-
-    def correct_frames(
-        self, frames: list[HeadFrame], fits: list[tuple[np.ndarray, float]]
-    ) -> tuple[list[HeadFrame], list[int]]:
-        """The frames with the doubt that their points leave, and the indices of those that were far off: these are
-        corrected, have no such doubt yet, and deserve a second look.
-        """
-        shape = np.array(self.config.head_shape).reshape(-1, 2)
-        corrected, moved = [], []
-        for index, (frame, (matrix, misfit)) in enumerate(zip(frames, fits, strict=True)):
-            is_off = frame.drift(matrix, shape) > SECOND_LOOK_DRIFT
-            if is_off and is_plausible(matrix, frame.letterbox.target_size, frame.target_size):
-                corrected.append(replace(frame, matrix=matrix))
-                moved.append(index)
-            else:
-                corrected.append(frame.doubted(misfit / LARGEST_MISFIT))
-        return corrected, moved
-
-    def fit_frames(self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, float]]:
-        """For each frame the matrix that the points found in it ask for, and how badly they fit the mean head."""
-        shape = np.array(self.config.head_shape).reshape(-1, 2)
-        points_net, confidence, _ = self.decode_points(outputs, len(frames))
-        backs = [cv2.invertAffineTransform(frame.matrix) for frame in frames]
-        rows = zip(points_net, backs, confidence, strict=True)
-        return [fit_head(move_points(points, back), shape, known) for points, back, known in rows]
-
-    def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
-        """Where the head lies on each view, by the locator's rough points on a thumbnail, on its mirror image and on
-        the same with its greys spread evenly.
-
-        Each may go wrong on a strange film, one almost without contrast for example; the guess that looks most like a
-        head is taken.
-        """
-        thumbnails = np.stack([shrink_view(view) for view in views])
-        guesses = [
-            self.locate(thumbnails),
-            unmirrored(self.locate(thumbnails[:, :, ::-1].copy()), thumbnails.shape[2]),
-            self.locate(np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])),
-        ]
-        points, confidence, _ = (np.stack(parts, axis=1) for parts in zip(*guesses, strict=True))
-        rows = zip(letterboxes, points, confidence, guesses[0][2], strict=True)
-        return [self.frame_head(*row) for row in rows]
-
-    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`model.locate` on (B, S, S) uint8 thumbnails."""
-        return locate(self.model, thumbnails, self.config.decode_radius, self.device)
-
-    def frame_head(
-        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kinds: np.ndarray
-    ) -> HeadFrame:
-        """The frame of a head by the better of several guesses, rough points (G, K, 2) on the thumbnail with
-        confidence (G, K), and what kind of picture it is, (2,) 0-1; the whole view if none of them is a head.
-        """
-        view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
-        shape = np.array(self.config.head_shape).reshape(-1, 2)
-        guesses_view = view_of_thumbnail(guesses, view_size)
-        fits = [fit_head(points, shape, known) for points, known in zip(guesses_view, confidence, strict=True)]
-        misfits = np.array([misfit for _, misfit in fits])
-        misfits[0] *= CLEARLY_BETTER
-        matrix = fits[misfits.argmin()][0]
-        doubt = kinds[KINDS.index("stranger")] / LARGEST_STRANGENESS
-        if not is_plausible(matrix, view_size, target_size):
-            matrix, doubt = whole_view(view_size, target_size), np.inf
-        negative = bool(kinds[KINDS.index("negative")] > 0.5)
-        return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
+        return self.finder.look(list(views.numpy()), letterboxes)
 
     @torch.inference_mode()
     def decode(self, outputs: dict[str, torch.Tensor], frames: list[Letterbox | HeadFrame]) -> list[Prediction]:
         """A batch of outputs to one prediction a film, in film pixels."""
         count = len(frames)
-        points_net, confidence, spread_net = self.decode_points(outputs, count)
+        points_net, confidence, spread_net = decode_points(outputs, self.config, count)
         stages, probabilities = [None] * count, [None] * count
         if self.names_stage:
             probabilities = stage_probabilities(outputs["stage_logits"]).cpu().double().numpy()
@@ -227,18 +139,6 @@ class Predictor:
             self.make_prediction(frame, *row)
             for frame, *row in zip(frames, points_net, confidence, spread_net, stages, probabilities, strict=True)
         ]
-
-    def decode_points(self, outputs: dict[str, torch.Tensor], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Outputs to points (B, K, 2), confidence (B, K) and spread (B, K) in network pixels."""
-        if "heatmap_logits" in outputs:
-            logits = outputs["heatmap_logits"]
-            stride = self.config.image_size[0] / logits.shape[-2]
-            points_cells, confidence, spread_cells = decode_heatmaps(logits, self.config.decode_radius)
-            decoded = cells_to_net(points_cells, stride), confidence, spread_cells * stride
-            return tuple(tensor.cpu().double().numpy() for tensor in decoded)
-        size = (count, len(self.config.landmarks) if self.config.finds_landmarks else 0)
-        points_net = outputs["points_net"].cpu().double().numpy() if "points_net" in outputs else np.zeros((*size, 2))
-        return points_net, np.full(size, np.nan), np.full(size, np.nan)
 
     def make_prediction(self, frame, points_net, confidence, spread_net, stage, probabilities) -> Prediction:
         """One film's decoded numbers, (K, ...) in network pixels, to a `Prediction` of all 29 landmarks."""
@@ -261,12 +161,6 @@ class Predictor:
         return Prediction(
             prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, [REFUSAL]
         )
-
-
-def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
-    """What `Predictor.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
-    points, confidence, kinds = located
-    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kinds
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:

@@ -13,8 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from cervical import load_finder
-from config import DEFAULT_DATASET, UserError
+from config import UserError
 from films import Film
+from flags import DEFAULT_DATASET
 from images import read_film, write_png
 from inference import pick_device
 from labelme import write_labelme

@@ -308,6 +308,21 @@ def locate(
     return tuple(tensor.cpu().double().numpy() for tensor in tensors)
 
 
+def decode_points(
+    outputs: dict[str, torch.Tensor], config: Config, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs for `count` films, B, to points (B, K, 2), confidence (B, K) and spread (B, K) in network pixels."""
+    if "heatmap_logits" in outputs:
+        logits = outputs["heatmap_logits"]
+        stride = config.image_size[0] / logits.shape[-2]
+        points_cells, confidence, spread_cells = decode_heatmaps(logits, config.decode_radius)
+        decoded = cells_to_net(points_cells, stride), confidence, spread_cells * stride
+        return tuple(tensor.cpu().double().numpy() for tensor in decoded)
+    size = (count, len(config.landmarks) if config.finds_landmarks else 0)
+    points_net = outputs["points_net"].cpu().double().numpy() if "points_net" in outputs else np.zeros((*size, 2))
+    return points_net, np.full(size, np.nan), np.full(size, np.nan)
+
+
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """(B, H, W) uint8 to (B, 1, H, W) float32 in 0-1 on the device; training and inference both start here."""
     floats = images.to(device, non_blocking=True).unsqueeze(1).float() / 255.0

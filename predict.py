@@ -19,8 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 from annotations import write_landmarks
-from config import DEFAULT_OUTPUT, UserError
+from config import UserError
 from files import LARGEST_FILM_FILE, read_bytes, writing
+from flags import DEFAULT_OUTPUT
 from images import IMAGE_SUFFIXES, dicom_pixel_size_mm, read_film, write_png
 from inference import Predictor, default_weights, load_predictor, pick_device
 from journal import Journal, film_key

@@ -16,18 +16,10 @@ from tqdm import tqdm
 
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
 from cervical import VERTEBRAE_NAME
-from config import (
-    ANNOTATORS,
-    DEFAULT_DATASET,
-    DEFAULT_OUTPUT,
-    DEFAULT_ROI_DATASET,
-    LANDMARK_INDEX,
-    SPLITS,
-    SYMBOLS,
-    UserError,
-)
+from config import ANNOTATORS, LANDMARK_INDEX, SPLITS, SYMBOLS, UserError
 from files import file_hash, write_json
 from films import TRANSFORMS, Film, has_split, scan_split
+from flags import DEFAULT_DATASET, DEFAULT_OUTPUT, DEFAULT_ROI_DATASET
 from images import read_film, write_png
 from inference import CervicalPredictor, Predictor, default_weights, load_predictor, pick_device
 from labelme import box_of_points

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis import Points, length, measure
+from analysis import measure
 from cervical import Cervical, likely_stages
 from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
 from files import harmless_cell
 from inference import Predictor
+from measurements import Points, length
 from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]

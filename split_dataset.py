@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from annotations import MACHINE_FILE, read_machines
-from config import ANNOTATORS, DEFAULT_DATASET, UserError
+from config import ANNOTATORS, UserError
 from files import read_bytes, read_json, write_bytes, write_json
 from films import (
     SPLIT_MANIFEST,
@@ -26,6 +26,7 @@ from films import (
     scan_split,
     stages_folder,
 )
+from flags import DEFAULT_DATASET
 from partition import split_folds
 from twins import group_twins
 

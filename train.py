@@ -16,22 +16,14 @@ from pathlib import Path
 import torch
 
 import hub
-from backbone import transfer_backbone
+from backbone import CephModel, transfer_backbone
 from cache import FilmCache
 from cervical import STAGE_NAME, VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_weights
-from config import (
-    DEFAULT_CACHE,
-    DEFAULT_DATASET,
-    DEFAULT_OUTPUT,
-    RECIPES,
-    Config,
-    UserError,
-    add_config_flags,
-    config_from_flags,
-)  # fmt: skip
+from config import RECIPES, Config, UserError
 from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
+from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_flags, config_from_flags
 from inference import pick_device
 from model import build_model, parameter_count
 from neck import label_necks, labels_folder, with_vertebrae
@@ -62,53 +54,37 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"models:\n{models}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run = parser.add_argument_group("this run")
-    run.add_argument(
-        "--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)"
-    )
-    run.add_argument(
-        "--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)"
-    )
-    run.add_argument(
+    add = parser.add_argument_group("this run").add_argument
+    add("--dataset", type=Path, default=Path(DEFAULT_DATASET), help="data set in Aariz's layout (default: %(default)s)")
+    add("--output", type=Path, default=Path(DEFAULT_OUTPUT), help="folder of all runs (default: %(default)s)")
+    add(
         "--also", type=Path, action="append", default=[], metavar="DIR",
         help="a further data set to train and judge `vertebrae` on together; may be given again",
     )  # fmt: skip
-    run.add_argument(
+    add(
         "--pseudo", type=Path, action="append", default=[], metavar="DIR",
         help="LabelMe files that a model wrote for training films without labels (label_vertebrae.py)",
     )  # fmt: skip
-    run.add_argument(
-        "--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with"
-    )
-    run.add_argument(
+    add("--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with")
+    add(
         "--unseen", type=Path, action="append", default=[], metavar="FILE",
         help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
     )  # fmt: skip
-    run.add_argument("--run", help="name of this run's folder there (default: the model's name)")
-    run.add_argument("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
-    run.add_argument(
-        "--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)"
-    )
-    run.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default: %(default)s)"
-    )
-    run.add_argument(
-        "--workers", type=int, help="processes that prepare films (default: 0 on a CPU, up to 8 on a card)"
-    )
-    run.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    run.add_argument("--compile", action="store_true", help="compile the model first (faster on cards, slow to start)")
-    run.add_argument("--init-from", type=Path, metavar="FILE", help="start the backbone from another model's weights")
-    run.add_argument("--folds", type=int, metavar="K", help="cut train into K folds and judge on one instead of valid")
-    run.add_argument(
-        "--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)"
-    )
-    run.add_argument("--no-valid", action="store_true", help="train on all of train and keep the last weights")
-    run.add_argument(
-        "--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py"
-    )
-    run.add_argument("--restart", action="store_true", help="put an existing run aside and begin again")
-    run.add_argument("--push-to-hub", metavar="REPO", help="send the finished run's best weights there (see hub.py)")
-    run.add_argument("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
+    add("--run", help="name of this run's folder there (default: the model's name)")
+    add("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
+    add("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default: %(default)s)")
+    add("--workers", type=int, help="processes that prepare films (default: 0 on a CPU, up to 8 on a card)")
+    add("--threads", type=int, help="CPU threads (default: all cores)")
+    add("--compile", action="store_true", help="compile the model first (faster on cards, slow to start)")
+    add("--init-from", type=Path, metavar="FILE", help="start the backbone from another model's weights")
+    add("--folds", type=int, metavar="K", help="cut train into K folds and judge on one instead of valid")
+    add("--fold", type=int, default=0, metavar="I", help="which fold to judge on, from 0 (default: %(default)s)")
+    add("--no-valid", action="store_true", help="train on all of train and keep the last weights")
+    add("--opinions", type=Path, metavar="FILE", help="second opinions on the training films, from calibrate.py")
+    add("--restart", action="store_true", help="put an existing run aside and begin again")
+    add("--push-to-hub", metavar="REPO", help="send the finished run's best weights there (see hub.py)")
+    add("--new-schedule", action="store_true", help="allow --epochs to change a schedule that has an end")
     add_config_flags(parser)
     return parser
 
@@ -228,18 +204,7 @@ def make_trainer(
     state: dict | None,
 ) -> Trainer:
     """Builds model, data and optimiser, and restores the run if there is one."""
-    torch.manual_seed(config.seed)
-    # Weights that a file or a saved run brings are not downloaded first.
-    is_filled = state is not None or options.init_from is not None
-    model = build_model(replace(config, pretrained=False) if is_filled else config)
-    has_weights = config.pretrained and model.backbone is not None
-    if options.init_from is not None and state is None:
-        count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
-        if processes.is_main:
-            print(f"Took {count} backbone tensors from {options.init_from}.")
-        has_weights = True
-    if options.compile:
-        model.compile()
+    model, has_weights = start_model(options, config, state is not None, processes)
     train_set, valid_set = make_sets(options, config, films, held_out, processes)
     trainer = Trainer(
         config,
@@ -252,20 +217,43 @@ def make_trainer(
         workers=default_workers(device) if options.workers is None else options.workers,
         # Frozen random features would make every model built on them look bad, so only given weights are ever frozen.
         frozen_at_start=has_weights and config.freeze_epochs > 0,
-        facts={
-            "films": films_fingerprint(films),
-            "train_films": len(films),
-            "dataset": options.dataset.resolve().name,
-            "held_out": held_out_fingerprint(held_out),
-            "held_out_split": f"fold {options.fold} of {options.folds}" if options.folds else "valid",
-            "opinions": fingerprint(options.opinions),
-        }
-        | neck_facts(config, films),
+        facts=run_facts(options, films, held_out) | neck_facts(config, films),
         log=TrainingLog(new_log_path(options.logs, config.model)),
     )
     if state is not None:
         trainer.restore(state)
     return trainer
+
+
+def start_model(
+    options: argparse.Namespace, config: Config, is_resumed: bool, processes: Processes
+) -> tuple[CephModel, bool]:
+    """The model before its first step, and whether its backbone starts from given weights."""
+    torch.manual_seed(config.seed)
+    # Weights that a file or a saved run brings are not downloaded first.
+    is_filled = is_resumed or options.init_from is not None
+    model = build_model(replace(config, pretrained=False) if is_filled else config)
+    has_weights = config.pretrained and model.backbone is not None
+    if options.init_from is not None and not is_resumed:
+        count = transfer_backbone(model, load_weights(options.init_from)[1], str(options.init_from))
+        if processes.is_main:
+            print(f"Took {count} backbone tensors from {options.init_from}.")
+        has_weights = True
+    if options.compile:
+        model.compile()
+    return model, has_weights
+
+
+def run_facts(options: argparse.Namespace, films: list[Film], held_out: list[Film] | None) -> dict:
+    """What a run's weights say of the films that taught and judged them."""
+    return {
+        "films": films_fingerprint(films),
+        "train_films": len(films),
+        "dataset": options.dataset.resolve().name,
+        "held_out": held_out_fingerprint(held_out),
+        "held_out_split": f"fold {options.fold} of {options.folds}" if options.folds else "valid",
+        "opinions": fingerprint(options.opinions),
+    }
 
 
 def make_sets(

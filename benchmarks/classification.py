@@ -14,8 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis import measure
-from config import DEFAULT_OUTPUT, SPLITS, UserError
+from config import SPLITS, UserError
 from films import Film, scan_split
+from flags import DEFAULT_OUTPUT
 from images import read_film
 from inference import Predictor, default_weights, load_predictor, pick_device
 from norms import norms_of

@@ -18,9 +18,10 @@ from sklearn.preprocessing import StandardScaler
 import train
 from cache import FilmCache
 from checkpoint import epoch_path, list_epochs
-from config import DEFAULT_CACHE, UserError
+from config import UserError
 from dataset import FilmDataset
 from files import read_csv
+from flags import DEFAULT_CACHE
 from inference import load_predictor, pick_device
 from metrics import majority_figures, stage_figures
 from partition import split_folds

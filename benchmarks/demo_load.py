@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import ROOT, command_environment, hardware, memory_mb
-from config import DEFAULT_OUTPUT, UserError
+from config import UserError
+from flags import DEFAULT_OUTPUT
 from images import decode_picture
 from inference import default_weights, load_predictor
 from reading import read
@@ -223,11 +224,16 @@ def traces(folder: Path, films: list[bytes]) -> int:
     return sum(any(piece in content for piece in pieces) for content in contents)
 
 
-def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
-    """Prints the tables; whether all was as it should be."""
+def free_port() -> int:
+    """A port of this machine that no one listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
+    """Prints the tables; whether all was as it should be."""
+    port = free_port()
     films = make_films(options.users)
     expected = [expected_points(weights, data) for data in films]
     demo = start_demo(weights, port, folder)
@@ -254,6 +260,16 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
         demo.terminate()
         demo.wait()
     counts = sum((user.counts for user in users), Counter())
+    print_tables(options, users, counts, (before, most, after), left, tried)
+    fair = set(counts) <= {"right", "busy"} and counts["right"] > 0
+    return fair and lives and not left and all(tried.values()) and after < before + 300
+
+
+def print_tables(
+    options: argparse.Namespace, users: list[User], counts: Counter, megabytes: tuple, left: int, tried: dict
+) -> None:
+    """What the users met, what the demo needed, and what it refused a stranger."""
+    before, most, after = megabytes
     seconds = np.concatenate([user.seconds for user in users])
     print(f"| {options.users} users for {options.seconds} s | |\n|---|---|")
     for outcome, count in sorted(counts.items()):
@@ -263,8 +279,6 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
     print(f"| files on the disk that hold a piece of a film | {left} |\n\n| tried | refused |\n|---|---|")
     for name, is_refused in tried.items():
         print(f"| {name} | {'yes' if is_refused else 'NO'} |", flush=True)
-    fair = set(counts) <= {"right", "busy"} and counts["right"] > 0
-    return fair and lives and not left and all(tried.values()) and after < before + 300
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,8 +23,9 @@ import torch
 
 from benchmarks.log_baseline import CELLS, SIDE
 from benchmarks.measuring import ROOT, call, command_environment, hardware, make_phantoms, memory_mb, side_by_side
-from config import DEFAULT_OUTPUT, UserError, make_config
+from config import UserError, make_config
 from films import scan_split
+from flags import DEFAULT_OUTPUT
 from geometry import Letterbox
 from images import decode_picture
 from inference import Predictor, default_weights, load_predictor, pick_device, to_network_input

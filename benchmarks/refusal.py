@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_sample_images
 
-from config import DEFAULT_OUTPUT, SPLITS, UserError
+from config import SPLITS, UserError
 from films import scan_split
+from flags import DEFAULT_OUTPUT
 from images import read_film, to_grey8
 from inference import Predictor, default_weights, load_predictor, pick_device
 from strangers import KINDS, TAUGHT, draw_stranger

@@ -20,8 +20,8 @@ from pathlib import Path
 from benchmarks.faults import same
 from benchmarks.measuring import ROOT, call, command_environment, hardware, make_phantoms
 from checkpoint import epoch_path, list_epochs, load_checkpoint
-from config import DEFAULT_OUTPUT
 from films import films_folder
+from flags import DEFAULT_OUTPUT
 from inference import default_weights
 
 # cephnet has no batch statistics, so its steps do not depend on how a batch is shared.

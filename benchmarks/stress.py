@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from config import DEFAULT_DATASET, DEFAULT_OUTPUT, SPLITS, UserError
+from config import SPLITS, UserError
 from films import Film, scan_split
+from flags import DEFAULT_DATASET, DEFAULT_OUTPUT
 from head import join_matrices, move_points, warp_image
 from images import read_film
 from inference import Predictor, default_weights, load_predictor, pick_device
@@ -107,25 +108,29 @@ def main(arguments: list[str] | None = None) -> int:
         predictor = load_predictor(weights, pick_device(options.device))
         films = scan_split(options.dataset, options.split)[: options.films]
         print(f"{weights}, {len(films)} films of {options.dataset.name}/{options.split}\n")
-        print("| disturbance | MRE mm | times | SDR at 2 mm, % | points on the film | films refused |")
-        print("|---|---|---|---|---|---|")
-        plain_mm = None  # (N, 29)
-        for name, disturb in DISTURBANCES.items():
-            errors_mm, refused = disturbed_errors(films, predictor, disturb, name)
-            plain_mm = errors_mm if plain_mm is None else plain_mm
-            shared = ~np.isnan(errors_mm + plain_mm)  # the same points before and after
-            times = errors_mm[shared].mean() / plain_mm[shared].mean()
-            mean_mm = mean_and_deviation(errors_mm)[0]
-            rate = success_rates(errors_mm)["2.0"]
-            print(
-                f"| {name} | {mean_mm:.3f} | {times:.2f} | {rate:.1f} "
-                f"| {(~np.isnan(errors_mm)).sum()} | {refused} |",
-                flush=True,
-            )
+        print_table(films, predictor)
     except UserError as error:
         print(f"stress: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def print_table(films: list[Film], predictor: Predictor) -> None:
+    """A row for each disturbance, the undisturbed films first."""
+    print("| disturbance | MRE mm | times | SDR at 2 mm, % | points on the film | films refused |")
+    print("|---|---|---|---|---|---|")
+    plain_mm = None  # (N, 29)
+    for name, disturb in DISTURBANCES.items():
+        errors_mm, refused = disturbed_errors(films, predictor, disturb, name)
+        plain_mm = errors_mm if plain_mm is None else plain_mm
+        shared = ~np.isnan(errors_mm + plain_mm)  # the same points before and after
+        times = errors_mm[shared].mean() / plain_mm[shared].mean()
+        mean_mm = mean_and_deviation(errors_mm)[0]
+        rate = success_rates(errors_mm)["2.0"]
+        print(
+            f"| {name} | {mean_mm:.3f} | {times:.2f} | {rate:.1f} | {(~np.isnan(errors_mm)).sum()} | {refused} |",
+            flush=True,
+        )
 
 
 def disturbed_errors(films: list[Film], predictor: Predictor, disturb: Callable, title: str) -> tuple[np.ndarray, int]:

@@ -1,15 +1,21 @@
-"""Data sets that the tests make: blob films in a moment, phantoms where anatomy matters."""
+"""What many tests start from: blob films made in a moment, phantoms where anatomy matters, a Hub, the page served.
 
+The Hub's client and Gradio are imported by the fixtures that need them: not before the environment is set below.
+"""
+
+import contextlib
 import io
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from fake_hub import WRITER, FakeHub
 
 import phantom
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
@@ -27,6 +33,8 @@ os.environ |= {
 }
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
     os.environ.pop(name, None)
+
+WINDOW = {"width": 1440, "height": 900}
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
@@ -113,3 +121,106 @@ def dicom_bytes() -> bytes:
     data = io.BytesIO()
     file.save_as(data, enforce_file_format=True)
     return data.getvalue()
+
+
+# --- the Hub ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path) -> FakeHub:
+    """A running fake Hub, an empty cache, and the login of someone who may write."""
+    from huggingface_hub import constants
+
+    import hub
+    import sharing
+
+    server = FakeHub()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    for room in (hub, sharing):
+        monkeypatch.setattr(room, "BUNDLED", tmp_path / "no-weights")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """The client does not wait between its tries."""
+    wait = time.sleep
+    monkeypatch.setattr("time.sleep", lambda seconds: wait(min(seconds, 0.01)))
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory):
+    """Where the served page keeps what it is sent."""
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="module")
+def served(uploads):
+    """The served page with a reader that knows its answer, and its address."""
+    from known_reading import KnowingReader
+
+    import demo
+    from desk import Desk
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        desk = Desk(KnowingReader(), 2)
+        blocks = demo.build_page(desk)
+        options = demo.make_parser().parse_args(["--max-upload", "2"])
+        _, address, _ = demo.launch(blocks, options, prevent_thread_lock=True, quiet=True)
+        yield desk, address
+        blocks.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium: the system's, or playwright's own."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    with playwright.sync_playwright() as player:
+        try:
+            browser = player.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except playwright.Error:
+            pytest.skip("no Chromium is installed: apt-get install chromium, or playwright install chromium")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, served):
+    """Opens the page in a fresh context; anything that goes wrong in its scripts, or is asked of others, fails."""
+    with contextlib.ExitStack() as stack:
+        troubles = []
+
+        def go(**settings):
+            context = stack.enter_context(browser.new_context(**({"viewport": WINDOW, "locale": "en-GB"} | settings)))
+            page = context.new_page()
+            page.set_default_timeout(90_000)  # a busy machine is slow
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("request", lambda request: ask_of(request.url))
+            page.goto(served[1])
+            page.wait_for_selector(".ceph .drop h2:not(:empty)")
+            return page
+
+        def ask_of(url: str) -> None:
+            if not url.startswith((served[1], "data:", "blob:")):
+                troubles.append(f"asked of another machine: {url}")
+
+        yield go
+        assert not troubles
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """A film of the size that the known points are for."""
+    path = tmp_path_factory.mktemp("film") / "head 1.png"
+    grey = np.tile(np.linspace(20, 220, 1935, dtype=np.uint8), (2400, 1))
+    path.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
+    return path

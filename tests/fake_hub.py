@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 WRITER, READER, OWNER = "hf_writerwriterwriter", "hf_readerreaderreader", "owner"
+REPO = f"{OWNER}/model"
 LARGE_NAMES, LARGE = (".safetensors",), 10_000_000  # endings and bytes of files that are stored as large ones
 CUT_AFTER = 1000  # bytes of a transfer that is cut
 API = re.compile(r"/api/models/([^/]+/[^/]+)(?:/(revision|preupload|commit)/([^/]+))?")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis import MEASUREMENTS, measure
+from analysis import measure
 from config import LANDMARK_INDEX, SYMBOLS
+from measurements import MEASUREMENTS
 from norms import NORM_SETS, NORMS, norms_of
 
 

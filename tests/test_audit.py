@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from test_films import BREAKAGES, SENIOR, edit
+from label_faults import BREAKAGES, SENIOR, edit
 
 import dataset
 from annotations import MACHINE_FILE

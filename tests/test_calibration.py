@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_train import NETS, run
+from small_runs import NETS, run
 
 import calibrate
 import evaluate

@@ -5,16 +5,8 @@ import dataclasses
 
 import pytest
 
-from config import (
-    NETWORK_ONLY,
-    RECIPES,
-    Config,
-    UserError,
-    add_config_flags,
-    config_from_flags,
-    config_from_json,
-    make_config,
-)
+from config import NETWORK_ONLY, RECIPES, Config, UserError, config_from_json, make_config
+from flags import add_config_flags, config_from_flags
 
 
 def parse(*flags: str) -> Config:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_blob_dataset
-from test_films import SENIOR, edit
+from label_faults import SENIOR, edit
 
 from cache import FilmCache
 from config import LANDMARK_INDEX, UserError, make_config

@@ -14,37 +14,18 @@ import cv2
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
-from test_desk import KnowingReader
-from test_evaluate import make_weights
-from test_reading import make_reading
+from known_reading import KnowingReader, make_reading
+from small_weights import make_weights
 
 import demo
 from batch import batch_table, read_batch, read_pixel_size
 from config import UserError
-from desk import EXPORTS, SCALE_SOURCES, Desk, list_examples
+from desk import EXPORTS, SCALE_SOURCES, list_examples
 from norms import NORM_CHOICES
 from reading import describe_reading
 from words import WORDS, say
 
 ROOT = Path(demo.__file__).parent
-
-
-@pytest.fixture(scope="module")
-def uploads(tmp_path_factory):
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
-def served(uploads):
-    """The served page with a reader that knows its answer, and its address."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        desk = Desk(KnowingReader(), 2)
-        blocks = demo.build_page(desk)
-        options = demo.make_parser().parse_args(["--max-upload", "2"])
-        _, address, _ = demo.launch(blocks, options, prevent_thread_lock=True, quiet=True)
-        yield desk, address
-        blocks.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 import json
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_reading import make_reading
+from known_reading import KnowingReader, make_reading
 
 from cervical import NO_NECK
 from config import SYMBOLS, UserError
@@ -17,20 +16,9 @@ from inference import REFUSAL
 from intake import Film
 from lightbox import Lightbox
 from panels import sections, stage_panel
-from reader import MOST_WAITING, READY, Reader, without_folders
+from reader import MOST_WAITING, Reader, without_folders
 
 FILM = Film("film", np.zeros((2400, 1935), np.uint8), 0.1)
-
-
-class KnowingReader(Reader):
-    """Reads every film alike, without a model."""
-
-    def __init__(self, reading=None):
-        super().__init__(list)
-        self.state, self.reading = READY, reading or make_reading()
-
-    def read(self, film):
-        return replace(self.reading, name=film.name, pixel_size_mm=film.pixel_size_mm)
 
 
 @pytest.fixture

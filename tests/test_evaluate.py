@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_blob_dataset
-from test_films import SENIOR, edit
+from label_faults import SENIOR, edit
+from small_weights import make_weights
 
 import evaluate
-from checkpoint import save_checkpoint, save_weights
-from config import LANDMARK_INDEX, SYMBOLS, make_config
-from dataset import describe_data
+from config import LANDMARK_INDEX, SYMBOLS
 from films import scan_split
 from images import read_film
 from inference import default_weights, load_predictor
-from model import build_model
 from report import compare_annotators, describe_annotators, describe_headline, published_row
 from scoring import LandmarkErrors, measure_errors, score_films
 from visualize import TRUTH_COLOUR
@@ -26,18 +24,6 @@ from visualize import TRUTH_COLOUR
 REQUIRED = {"count", "mre_mm", "mre_sd_mm", "mre_px", "mre_px256", "sdr", "per_landmark", "per_machine"}
 LANDMARK_KEYS = REQUIRED | {"coverage95"}
 STAGE_KEYS = {"accuracy", "macro_f1", "qwk", "mae", "within_one", "ece", "confusion"}
-
-
-def make_weights(blobs, path, model="cephnet", split="train"):
-    settings = make_config(model, image_size=(48, 32), pretrained=False, head_frame=False)
-    config = describe_data(settings, scan_split(blobs, split))
-    torch.manual_seed(0)
-    network = build_model(config)
-    if path.suffix == ".pth":
-        save_checkpoint(path, {"model": network.state_dict(), "config": config.to_json(), "facts": {}})
-    else:
-        save_weights(path, network, config, {})
-    return path
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from test_reading import make_reading
+from known_reading import make_reading
 
 from annotations import read_landmarks
 from config import ANNOTATORS, SYMBOLS, UserError

@@ -1,85 +1,18 @@
-"""The Hub: the real client against a local server that speaks its protocol, at its best and at its worst."""
+"""The Hub: the real client against a local server that speaks its protocol; what goes, what stays, who may."""
 
-import base64
-import getpass
 import json
-import logging
-import os
-import re
-import socket
-import subprocess
-import sys
-import time
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
-import torch
-from conftest import write_blob_dataset
-from fake_hub import OWNER, READER, WRITER, FakeHub, FakeRepository
-from huggingface_hub import ModelCard, constants
+from fake_hub import OWNER, READER, REPO, WRITER, FakeRepository
+from huggingface_hub import HfApi, ModelCard
+from small_weights import write_tiny
 
-import demo
-import evaluate
 import hub
-import sharing
 import train
-from checkpoint import load_weights, save_weights
-from config import UserError, make_config
-from hub import HubUnreachable, pull, pull_all, pull_or_bundled, push
-from model import build_model
-
-ROOT = Path(__file__).parents[1]
-REPO = f"{OWNER}/model"
-TINY = {
-    "landmarks": ("landmarks", {"image_size": (48, 32), "widths": (16, 24), "blocks": 1, "head_frame": False}),
-    "cvm": ("cvm_mil", {"image_size": (48, 32), "patch_size": 16, "pretrained": False}),
-}
-SHORT = 5  # characters; a shorter name is part of other words, and of what looks like noise
-PACKED = rb'"(?:content|sample)": ?"([A-Za-z0-9+/=]+)"'
-ALONE = 10.0  # s; a loaded machine may be slow, but the client alone would try for 23
-
-
-@pytest.fixture
-def fake(monkeypatch, tmp_path) -> FakeHub:
-    """A running fake Hub, an empty cache, and the login of someone who may write."""
-    server = FakeHub()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("HF_TOKEN", WRITER)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    for room in (hub, sharing):
-        monkeypatch.setattr(room, "BUNDLED", tmp_path / "no-weights")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def hurried(monkeypatch):
-    """The client does not wait between its tries."""
-    wait = time.sleep
-    monkeypatch.setattr("time.sleep", lambda seconds: wait(min(seconds, 0.01)))
-
-
-def write_tiny(path: Path, part: str = "landmarks", figure: float = 1.0, seed: int = 0, **facts) -> Path:
-    """Weights of a part that carry a figure of their validation films."""
-    torch.manual_seed(seed)
-    model, settings = TINY[part]
-    config = make_config(model, **settings)
-    landmarks = {"mre_mm": figure, "mre_px": 9.0, "sdr": {"2.0": 80.0}, "truth": "mean", "per_landmark": {}}
-    valid = {"films": 4, "landmarks": landmarks if part == "landmarks" else None}
-    valid |= {"cvm": {"qwk": figure, "accuracy": 0.5} if part == "cvm" else None}
-    facts = {"dataset": "Aariz", "held_out": "0" * 16, "train_films": 8, "valid": valid} | facts
-    save_weights(path, build_model(config), config, facts)
-    return path
-
-
-def seconds_of(action) -> float:
-    """How long an action takes that ends in one sentence about the Hub."""
-    started = time.perf_counter()
-    with pytest.raises(HubUnreachable):
-        action()
-    return time.perf_counter() - started
-
+from checkpoint import load_weights
+from config import UserError
+from hub import pull, pull_all, push
 
 # --- there and back ---------------------------------------------------------------------------------------------------
 
@@ -226,14 +159,14 @@ def test_a_push_that_is_overtaken_judges_again(fake, tmp_path):
 def test_two_first_pushes_do_not_bury_each_other(fake, tmp_path, monkeypatch):
     good = write_tiny(tmp_path / "a.safetensors", figure=0.8)
     bad = write_tiny(tmp_path / "b.safetensors", figure=0.9, seed=1)
-    create = hub.HfApi.create_repo
+    create = HfApi.create_repo
 
     def create_late(api, *arguments, **settings):
-        monkeypatch.setattr(hub.HfApi, "create_repo", create)
+        monkeypatch.setattr(HfApi, "create_repo", create)
         push(REPO, [good], say=str)
         return create(api, *arguments, **settings)
 
-    monkeypatch.setattr(hub.HfApi, "create_repo", create_late)
+    monkeypatch.setattr(HfApi, "create_repo", create_late)
     with pytest.raises(UserError, match="no better"):
         push(REPO, [bad], say=str)
     assert fake.repositories[REPO].commits[-1][1]["landmarks.safetensors"] == good.read_bytes()
@@ -292,213 +225,6 @@ def test_what_is_not_there(fake, tmp_path):
             pull(name)
         with pytest.raises(UserError, match="NAME/MODEL"):
             push(name, [tmp_path / "a.safetensors"], say=str)
-
-
-# --- what breaks ------------------------------------------------------------------------------------------------------
-
-
-def test_a_broken_download_goes_on_where_it_broke(fake, tmp_path, hurried, monkeypatch):
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 256)  # the client keeps whole pieces; this file is small
-    path = write_tiny(tmp_path / "a.safetensors")
-    push(REPO, [path], say=str)
-    fake.cut_downloads = 3
-    assert pull(REPO).path.read_bytes() == path.read_bytes()
-    ranges = [each.headers.get("Range") for each in fake.requests if each.method == "GET" and "/large/" in each.path]
-    assert len(ranges) == 4 and ranges[0] is None and all(ranges[1:])
-
-
-def test_a_download_that_always_breaks_leaves_no_half_file(fake, tmp_path, hurried, monkeypatch):
-    path = write_tiny(tmp_path / "a.safetensors")
-    commit = push(REPO, [path], say=str).commit
-    monkeypatch.setattr("fake_hub.CUT_AFTER", 0)
-    fake.cut_downloads = 1000
-    with pytest.raises(HubUnreachable, match="broke; run the same command again"):
-        pull(REPO)
-    assert hub.find_cached(REPO, commit, "landmarks.safetensors") is None
-    fake.cut_downloads = 0
-    assert pull(REPO).path.read_bytes() == path.read_bytes()
-
-
-def test_a_broken_upload_is_tried_again(fake, tmp_path, hurried):
-    path = write_tiny(tmp_path / "a.safetensors")
-    fake.cut_uploads = 2
-    assert push(REPO, [path], say=str).sent == ("landmarks",)
-    assert fake.repositories[REPO].commits[-1][1]["landmarks.safetensors"] == path.read_bytes()
-
-
-def test_an_upload_that_always_breaks_changes_nothing(fake, tmp_path, hurried):
-    push(REPO, [write_tiny(tmp_path / "a.safetensors")], say=str)
-    before = fake.repositories[REPO].commits[-1]
-    fake.cut_uploads = 1000
-    with pytest.raises(UserError, match="broke; run the same command again"):
-        push(REPO, [write_tiny(tmp_path / "b.safetensors", figure=0.5, seed=1)], say=str)
-    assert fake.repositories[REPO].commits[-1] == before
-
-
-def test_a_hub_out_of_order(fake, tmp_path, hurried):
-    push(REPO, [write_tiny(tmp_path / "a.safetensors")], say=str)
-    first = pull(REPO)
-    fake.down = True
-    with pytest.raises(HubUnreachable, match="out of order"):
-        push(REPO, [write_tiny(tmp_path / "b.safetensors", figure=0.5)], say=str)
-    late = pull(REPO)
-    assert late.path == first.path and "out of order" in late.note and "fetched before" in late.note
-
-
-# --- no Hub at all ----------------------------------------------------------------------------------------------------
-
-
-def test_an_unreachable_hub_is_told_in_time(fake, tmp_path, monkeypatch):
-    path = write_tiny(tmp_path / "a.safetensors")
-    assert hub.PATIENCE_S < 5
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never answers
-        addresses = [f"http://127.0.0.1:{silent.getsockname()[1]}", "http://127.0.0.1:9", "http://nowhere.invalid"]
-        for address in [*addresses, "nonsense", "ftp://127.0.0.1"]:
-            monkeypatch.setenv("HF_ENDPOINT", address)
-            assert seconds_of(lambda: pull(REPO)) < ALONE
-            assert seconds_of(lambda: pull_all(REPO)) < ALONE
-            assert seconds_of(lambda: push(REPO, [path], say=str)) < ALONE
-
-
-def test_the_cache_serves_while_the_hub_is_away(fake, tmp_path):
-    push(REPO, [write_tiny(tmp_path / "a.safetensors")], say=str)
-    first = pull(REPO)
-    fake.stop()
-    later = pull(REPO)
-    assert later.path == first.path and later.commit == first.commit
-    assert "cannot be reached" in later.note and "fetched before serves" in later.note
-    assert pull(REPO, first.commit).note == ""
-    for revision in (None, first.commit):
-        ((name, each),) = pull_all(REPO, revision).items()
-        assert name == "landmarks.safetensors" and each.path == first.path and "cannot be reached" in each.note
-
-
-def test_the_bundled_weights_serve_while_the_hub_is_away(fake, tmp_path, monkeypatch):
-    for part in ("landmarks", "cvm"):
-        write_tiny(tmp_path / "weights" / f"{part}.safetensors", part)
-    with pytest.raises(UserError, match="shows you no"):  # a wrong name is no reason to show other weights
-        pull_or_bundled(REPO)
-    fake.stop()
-    with pytest.raises(HubUnreachable):
-        pull_or_bundled(REPO)
-    monkeypatch.setattr(hub, "BUNDLED", tmp_path / "weights")
-    served = pull_or_bundled(REPO)
-    assert list(served) == ["landmarks.safetensors", "cvm.safetensors"]
-    for name, each in served.items():
-        assert each.path == tmp_path / "weights" / name and each.commit is None
-        assert "cannot be reached" in each.note and "The bundled weights serve" in each.note
-
-
-def test_the_demo_reads_with_a_repositorys_weights_and_says_which(fake, tmp_path, monkeypatch, capsys):
-    pushed = push(REPO, [write_tiny(tmp_path / f"{part}.safetensors", part) for part in ("landmarks", "cvm")], say=str)
-    (path,) = demo.find_weights(demo.make_parser().parse_args(["--repo-id", REPO]))
-    assert path.name == "landmarks.safetensors" and path.parent.name == pushed.commit
-    assert (path.parent / "cvm.safetensors").is_file(), "they are looked up beside the landmarks"
-    assert pushed.commit in capsys.readouterr().out
-    bundled = write_tiny(tmp_path / "weights" / "landmarks.safetensors")
-    monkeypatch.setattr(hub, "BUNDLED", bundled.parent)
-    fake.stop()
-    assert demo.find_weights(demo.make_parser().parse_args(["--repo-id", f"{OWNER}/other"])) == [bundled]
-    told = capsys.readouterr().err
-    assert told.startswith("demo.py: ") and "The bundled weights serve." in told and len(told.splitlines()) == 1
-    assert demo.find_weights(demo.make_parser().parse_args(["--repo-id", REPO])) == [path], "what was fetched serves"
-    assert "fetched before serves" in capsys.readouterr().err
-
-
-def test_offline_mode_is_said(fake, tmp_path):
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HF_TOKEN": WRITER}
-    command = [sys.executable, "hub.py", "pull", REPO]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 2 and "HF_HUB_OFFLINE" in run.stderr and len(run.stderr.splitlines()) == 1
-    assert not fake.requests
-
-
-# --- what leaves ------------------------------------------------------------------------------------------------------
-
-
-def test_nothing_private_leaves(fake, tmp_path, monkeypatch, caplog, capfd):
-    """A run on a clinic's own films, pushed at its end, then judged and pushed again: every byte is looked at."""
-    caplog.set_level(logging.DEBUG)
-    clinic = write_blob_dataset(tmp_path / "Praxis_Muster", {"train": 8, "valid": 4, "test": 4})
-    for path in sorted(clinic.rglob("*.*")):
-        if path.is_file() and path.stem.startswith(("train", "valid", "test")):
-            path.rename(path.with_name(f"muster_hans_{path.name}"))
-    machines = clinic / "cephalogram_machine_mappings.csv"
-    lines = machines.read_text().splitlines()
-    renamed = ["muster_hans_" + line.replace("machine ", "Muster's ") for line in lines[1:]]
-    machines.write_text("\n".join([lines[0], *renamed]) + "\n")
-    for label in clinic.rglob("*.json"):
-        label.write_text(re.sub('"(train|valid|test)', r'"muster_hans_\1', label.read_text()))
-    places = ["--dataset", clinic, "--output", tmp_path / "runs", "--cache", tmp_path / "cache"]
-    places += ["--logs", tmp_path / "logs"]
-    flags = ["--image-size", "48x32", "--widths", "16,24", "--blocks", "1", "--no-head-frame", "--batch-size", "4"]
-    flags += ["--precision", "float32", "--device", "cpu", "--epochs", "1", "--push-to-hub", REPO]
-    assert train.main([*map(str, places), *flags]) == 0
-    best, figures = tmp_path / "runs" / "landmarks" / "best_model.pth", tmp_path / "figures.json"
-    assert evaluate.main([*map(str, places[:2]), "--weights", str(best), "--json", str(figures), "--worst", "0",
-                          *map(str, places[4:6])]) == 0  # fmt: skip
-    assert "muster" in figures.read_text().lower(), "there was something to keep back"
-    assert hub.main(["push", REPO, "--weights", str(best), "--metrics", str(figures), "--force"]) == 0
-    assert len(fake.repositories[REPO].commits) == 3 and fake.count("POST", "/commit/") == 2
-
-    secrets = ["muster", str(tmp_path), str(ROOT), str(Path.home()), socket.gethostname(), getpass.getuser()]
-    secrets += ["best_model", "machine 0"]
-    for request in fake.requests:
-        headers = [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "authorization"]
-        sent = "\n".join([request.path, *headers, *texts_of(request.body)])
-        assert not leaks(secrets, sent), request.path
-        assert WRITER not in sent
-    storage = [each for each in fake.requests if each.path.startswith("/large/")]
-    assert storage and not [each for each in storage if "authorization" in {name.lower() for name in each.headers}]
-    shown = capfd.readouterr()
-    assert WRITER not in shown.out + shown.err + caplog.text
-    files = fake.repositories[REPO].commits[-1][1]
-    assert json.loads(files["metrics.json"])["landmarks"]["judged"]["dataset"] == "private"
-
-
-def leaks(secrets: list[str], text: str) -> list[str]:
-    """The secrets that a text holds, whatever their case; a short one, such as a host named "vm", only as a word."""
-    found = []
-    for secret in secrets:
-        pattern = re.escape(secret)
-        if len(secret) < SHORT:
-            pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
-        found += [secret] if re.search(pattern, text, re.IGNORECASE) else []
-    return found
-
-
-def texts_of(body: bytes) -> list[str]:
-    """What can be read in what was sent, also in base64; among numbers, only runs that are too long for chance."""
-    packed = [base64.b64decode(text) for text in re.findall(PACKED, body)]
-    clear = re.sub(PACKED, b"", body)
-    runs = [clear] if clear.isascii() else re.findall(rb"[\x20-\x7e\n]{16,}", clear)
-    return [run.decode() for run in runs] + [text for each in packed for text in texts_of(each)]
-
-
-LEAKS = ["/home/vm/run", "sent by vm", "host=VM; port=1", '{"film": "Muster_Hans.png"}', "x-machine: vm_2", "root@vm"]
-
-
-@pytest.mark.parametrize("text", LEAKS)
-def test_a_leak_would_be_seen(text):
-    secrets = ["vm", "root", "muster"]
-    packed = base64.b64encode(text.encode()).decode()
-    bodies = [text.encode(), b"\x00\xff\x03{'metadata': '" + text.encode() + b"'}\x00\x80"]
-    bodies += [json.dumps({"value": {"content": packed}}).encode(), json.dumps({"sample": packed}).encode()]
-    for body in bodies:
-        assert leaks(secrets, "\n".join(texts_of(body))), body
-
-
-def test_noise_is_no_leak():
-    noise = [b"\x80\x01/vm+\x02\xff", b"square rooted kvm", b'{"sample": "aaa/vm+aaaaa"}']
-    assert not [body for body in noise if leaks(["vm", "root"], "\n".join(texts_of(body)))]
-
-
-def test_a_token_that_no_header_can_hold_is_not_shown(fake, monkeypatch, capsys):
-    for token in ("hf_secret\nsecret", "hf_secret\x7f\x00secret", "hf_sécret"):
-        monkeypatch.setenv("HF_TOKEN", token.replace("\x00", "\x01"))
-        assert hub.main(["pull", REPO]) == 2
-        error = capsys.readouterr().err
-        assert "secret" not in error and "sécret" not in error and len(error.splitlines()) == 1
 
 
 # --- train.py --push-to-hub -------------------------------------------------------------------------------------------

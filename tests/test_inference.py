@@ -14,8 +14,9 @@ from config import LANDMARK_INDEX, SYMBOLS, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, gaussian_heatmaps, net_to_cells
+from head_finder import HeadFinder, unmirrored
 from images import read_film
-from inference import REFUSAL, Predictor, default_weights, pick_device, unmirrored
+from inference import REFUSAL, Predictor, default_weights, pick_device
 from model import build_model
 from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
@@ -250,10 +251,10 @@ def test_a_head_far_from_its_first_frame_is_looked_at_again():
 def test_the_guess_that_looks_like_a_head_is_taken(good):
     shape = np.random.default_rng(0).uniform(100, 400, (29, 2))
     config = replace(make_config("landmarks", widths=(16, 16)), head_shape=tuple(shape.flatten()))
-    predictor = Predictor(build_model(config), config, torch.device("cpu"))
+    finder = HeadFinder(build_model(config), config, torch.device("cpu"))
     guesses = np.random.default_rng(1).uniform(0, SIDE, (3, 29, 2))
     guesses[good] = 0.2 * shape + 30
-    frame = predictor.frame_head(Letterbox((800, 900), (1024, 1024)), guesses, np.ones((3, 29)), np.full(2, 0.01))
+    frame = finder.frame_head(Letterbox((800, 900), (1024, 1024)), guesses, np.ones((3, 29)), np.full(2, 0.01))
     assert np.allclose(frame.from_view(view_of_thumbnail(guesses[good], (1024, 1024))), shape, atol=0.5)
     assert not frame.negative and frame.doubt < 0.1
 

@@ -1,144 +1,17 @@
-"""The page in a real browser: upload, drag, see the numbers change, save, load what was saved."""
+"""The page in a real browser: points are dragged, moved by keys and fingers, placed, and the numbers follow."""
 
-import contextlib
-import itertools
 import re
-import shutil
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
-from test_demo import served, uploads  # noqa: F401 (fixtures)
-from test_reading import make_reading
+from browsing import after, drag, mark, middle, open_film, overlapping_names, place, set_scale, value, zoom_of
+from known_reading import make_reading
 
-from annotations import read_landmarks
 from config import LANDMARK_INDEX, SYMBOLS
 from tracing import LINES, bezier_arms, extended, knots_of
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-WINDOW = {"width": 1440, "height": 900}
 TRUTH = make_reading()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium: the system's, or playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    with playwright.sync_playwright() as player:
-        try:
-            browser = player.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except playwright.Error:
-            pytest.skip("no Chromium is installed: apt-get install chromium, or playwright install chromium")
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, served):  # noqa: F811
-    """Opens the page in a fresh context; anything that goes wrong in its scripts, or is asked of others, fails."""
-    with contextlib.ExitStack() as stack:
-        troubles = []
-
-        def go(**settings):
-            context = stack.enter_context(browser.new_context(**({"viewport": WINDOW, "locale": "en-GB"} | settings)))
-            page = context.new_page()
-            page.set_default_timeout(90_000)  # a busy machine is slow
-            page.on("pageerror", lambda error: troubles.append(str(error)))
-            page.on("request", lambda request: ask_of(request.url))
-            page.goto(served[1])
-            page.wait_for_selector(".ceph .drop h2:not(:empty)")
-            return page
-
-        def ask_of(url: str) -> None:
-            if not url.startswith((served[1], "data:", "blob:")):
-                troubles.append(f"asked of another machine: {url}")
-
-        yield go
-        assert not troubles
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory):
-    """A film of the size that the known points are for."""
-    path = tmp_path_factory.mktemp("film") / "head 1.png"
-    grey = np.tile(np.linspace(20, 220, 1935, dtype=np.uint8), (2400, 1))
-    path.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
-    return path
-
-
-def open_film(page, path, state="points"):
-    page.set_input_files(".film-file", path)
-    page.wait_for_selector(f".ceph[data-state={state}][aria-busy=false]")
-
-
-def set_scale(page, millimetres="0.1"):
-    page.click("#ceph-tab-film")
-    page.fill("[name=pixel_size_mm]", millimetres)
-    after(page, lambda: page.click(".scale button[type=submit]"))
-    page.click("#ceph-tab-measures")
-
-
-def after(page, action):
-    """Does something, and waits until the measurements that follow are shown; returns how long that took, ms."""
-    before = page.evaluate("Number(document.querySelector('.ceph').dataset.measured ?? 0)")
-    action()
-    page.wait_for_function(f"Number(document.querySelector('.ceph').dataset.measured ?? 0) > {before}")
-    return float(page.get_attribute(".ceph", "data-measured-ms"))
-
-
-def value(page, name: str) -> float:
-    text = page.locator(f'tr[data-measure="{name}"] .value').evaluate("cell => cell.firstChild.textContent")
-    return float(text.replace("−", "-").rstrip("°% m"))
-
-
-def place(page, symbol: str) -> tuple[float, float]:
-    """Where a mark is, film pixels."""
-    x, y = re.match(r"translate\(([-.\d]+) ([-.\d]+)\)", page.get_attribute(mark(symbol), "transform")).groups()
-    return float(x), float(y)
-
-
-def zoom_of(page) -> float:
-    """Screen pixels per film pixel, to a hundredth."""
-    return float(page.inner_text(".zoom").split()[0]) / 100
-
-
-def mark(symbol: str) -> str:
-    return f'.mark[data-symbol="{symbol}"]'
-
-
-def middle(page, symbol: str) -> tuple[float, float]:
-    """Where a mark is, in the window."""
-    box = page.locator(f"{mark(symbol)} .middle").bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def drag(page, symbol: str, right: float, down: float) -> float:
-    x, y = middle(page, symbol)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + right / 2, y + down / 2)
-    page.mouse.move(x + right, y + down)
-    return after(page, page.mouse.up)
-
-
-def overlapping_names(page) -> list[str]:
-    """Pairs of landmarks whose names cover each other."""
-    page.click("[data-show=names]")
-    names = page.locator(".mark .name").all()
-    boxes = [(name.text_content(), name.bounding_box()) for name in names]
-    page.click("[data-show=names]")
-
-    def apart(one: dict, other: dict) -> bool:
-        return any(
-            one[low] + one[size] - 2 <= other[low] or other[low] + other[size] - 2 <= one[low]
-            for low, size in (("x", "width"), ("y", "height"))
-        )
-
-    pairs = itertools.combinations(boxes, 2)
-    return [f"{first} {second}" for (first, one), (second, other) in pairs if not apart(one, other)]
 
 
 def test_a_dragged_point_changes_what_rests_on_it(visit, film):
@@ -250,71 +123,8 @@ def test_lines_are_those_of_the_tracing(visit, film):
         assert numbers == pytest.approx(expected, abs=0.01), line.name
 
 
-def test_what_is_saved_loads_again(visit, film, tmp_path):
-    page = visit()
-    open_film(page, film)
-    drag(page, "B", -25, 5)
-    moved, sna = place(page, "B"), value(page, "SNB")
-    page.click("#ceph-tab-save")
-    files = {}
-    for kind in ("annotation", "report", "overlay", "points", "measurements", "json", "archive"):
-        with page.expect_download() as download:
-            page.click(f"[data-export={kind}]")
-        files[kind] = tmp_path / download.value.suggested_filename
-        download.value.save_as(files[kind])
-        page.wait_for_selector(".ceph[aria-busy=false]")
-    assert files["annotation"].name == "head_1.json" != files["json"].name and files["report"].stat().st_size > 20_000
-    saved = read_landmarks(files["annotation"], "head_1").points_px
-    assert tuple(saved[LANDMARK_INDEX["B"]]) == pytest.approx(moved, abs=1e-3)
-
-    page = visit()
-    open_film(page, film)
-    assert place(page, "B") != moved
-    after(page, lambda: page.set_input_files(".points-file", files["annotation"]))
-    assert place(page, "B") == pytest.approx(moved, abs=1e-3) and value(page, "SNB") == sna
-    assert page.locator(".mark.edited").count() == 1, "what the models placed is still theirs"
-    page.set_input_files(".points-file", files["measurements"])
-    page.wait_for_selector(".notice:has-text('The annotation file is not valid JSON')")
-
-
-def test_lengths_come_with_a_scale_from_hand_ruler_or_file(visit, film, dicom_bytes):
-    page = visit()
-    open_film(page, film)
-    assert page.locator('tr[data-measure="Wits"]').count() == 0
-    page.click(".warnings button")  # "Set the scale"
-    page.fill("[name=pixel_size_mm]", "0.1")
-    after(page, lambda: page.keyboard.press("Enter"))
-    page.click("#ceph-tab-measures")
-    assert value(page, "Co-Gn") == pytest.approx(TRUTH.measurements()["Co-Gn"]["value"], abs=0.06)
-
-    page.click("[data-do=ruler]")
-    assert "both ends" in page.inner_text(".hint-box")
-    box = page.locator(".stage").bounding_box()
-    scale = zoom_of(page)
-    for down in (200, 400):
-        page.mouse.click(box["x"] + 300, box["y"] + down)
-    page.fill("[name=ruler]", str(200 / scale * 0.3))
-    after(page, lambda: page.click("[data-do=use-ruler]"))
-    assert "check S, N and the pixel size" in page.inner_text(".warnings")
-    assert value(page, "Co-Gn") == pytest.approx(3 * TRUTH.measurements()["Co-Gn"]["value"], rel=0.03)
-
-    open_film(page, {"name": "x.dcm", "mimeType": "application/dicom", "buffer": dicom_bytes})
-    page.click("#ceph-tab-film")
-    assert page.inner_text(".film-scale") == "0.1 mm (from the DICOM file)"
-
-
-def test_what_is_no_film_gets_one_sentence_and_leaves_the_last_film(visit, film):
-    page = visit()
-    open_film(page, film)
-    page.set_input_files(".film-file", {"name": "<b>letter.pdf", "mimeType": "x/y", "buffer": b"%PDF-1.7"})
-    page.wait_for_selector(".notice:has-text('is not a picture that can be read')")
-    page.set_input_files(".film-file", {"name": "big.png", "mimeType": "x/y", "buffer": b"x" * 3_000_000})
-    page.wait_for_selector(".notice:has-text('big.png has 3 MB, and this page takes 2 MB; read it with predict.py')")
-    assert page.locator(".mark").count() == 29
-
-
 @pytest.fixture
-def knows_less(served):  # noqa: F811
+def knows_less(served):
     """The reader leaves two points out, or all; the film's own pixels are the same."""
     reader = served[0].reader
     full = reader.reading
@@ -369,52 +179,3 @@ def test_on_a_film_without_points_all_can_be_placed(visit, film, knows_less):
     assert value(page, "SNA") > 60 and page.locator(".mark.edited").count() == 3
     after(page, lambda: page.click("[data-do=reset-all]"))
     assert page.locator(".mark").count() == 0 and "Nothing can be measured" in page.inner_text(".measures")
-
-
-def test_korean_by_the_browser_and_by_choice(visit, film):
-    page = visit(locale="ko-KR")
-    assert "사진 열기" in page.inner_text(".toolbar")
-    page.wait_for_selector("button[role=tab]:has-text('여러 장')")
-    open_film(page, film)
-    assert "각도와 비율" in page.inner_text(".warnings")
-    after(page, lambda: page.click("[data-language=en]"))
-    assert "Open film" in page.inner_text(".toolbar") and "angles and ratios" in page.inner_text(".warnings")
-    page.wait_for_selector("button[role=tab]:has-text('Many films')")
-    assert page.evaluate("document.documentElement.lang") == "en"
-
-
-def test_many_films_are_read_into_one_archive(visit, film, tmp_path):
-    page = visit()
-    letter = tmp_path / "letter.png"
-    letter.write_bytes(b"no film")
-    page.click("button[role=tab]:has-text('Many films')")
-    page.locator("input[type=file][multiple]").set_input_files([film, letter])
-    page.wait_for_selector(".file-preview >> text=letter")
-    page.click("button:has-text('Read all')")
-    page.wait_for_selector("text=1 of 2 films read.")
-    with page.expect_download() as download:
-        page.click("text=Save the archive (ZIP)")
-    assert download.value.suggested_filename == "films.zip"
-    assert page.locator("tr.failed").count() == 1
-
-
-def test_an_example_film_is_a_click_away(visit):
-    page = visit()
-    cards = page.locator(".example-list button")
-    assert cards.count() >= 3
-    cards.nth(0).click()
-    page.wait_for_selector(".ceph[data-state=points][aria-busy=false]")
-    page.click("#ceph-tab-film")
-    assert "stated with the example" in page.inner_text(".film-scale")
-
-
-def test_a_closed_page_takes_its_film_along(visit, film, served):  # noqa: F811
-    page, films = visit(), served[0].lightbox.films
-    open_film(page, film)
-    newest = next(reversed(films))
-    open_film(page, film)
-    assert newest not in films, "opening another film puts the last one away"
-    newest = next(reversed(films))
-    page.goto("about:blank")
-    page.wait_for_timeout(500)
-    assert newest not in films

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import write_blob_dataset
-from test_evaluate import make_weights
+from small_weights import make_weights
 
 import predict
 from annotations import read_landmarks

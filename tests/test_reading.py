@@ -2,27 +2,14 @@
 
 import numpy as np
 import pytest
+from known_reading import make_reading
 
-from anatomy import TEMPLATE_MM
 from config import LANDMARK_INDEX, SYMBOLS, make_config
 from geometry import Letterbox
 from head import HeadFrame
 from inference import Prediction
 from norms import NORM_CHOICES, NORM_SETS, NORMS
-from reading import Reading, describe_reading, read
-
-TAUGHT = tuple("reader" if symbol in ("Co", "UIA", "R") else "expert" for symbol in SYMBOLS)
-
-
-def make_reading(pixel_size_mm: float | None = 0.1, radius_px: float = 12.0, **changes) -> Reading:
-    """A balanced adult head on a film of 0.1 mm pixels."""
-    points_px = 10.0 * np.array([TEMPLATE_MM[symbol] for symbol in SYMBOLS]) + [700.0, 600.0]
-    facts = {
-        "name": "film", "film_size": (1935, 2400), "pixel_size_mm": pixel_size_mm, "points_px": points_px,
-        "confidence": np.full(29, 0.9), "spread_px": np.full(29, 5.0), "radius95_px": np.full(29, radius_px),
-        "taught_by": TAUGHT,
-    }  # fmt: skip
-    return Reading(**(facts | changes))
+from reading import describe_reading, read
 
 
 def test_a_moved_point_is_the_users_and_has_no_radius():

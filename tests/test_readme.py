@@ -74,6 +74,11 @@ def test_the_twins_name_the_same_flags_files_and_addresses():
         assert set(marked(english)) == set(marked(korean)), f"in section {number}"
 
 
+def test_every_room_has_its_line():
+    missing = {path.name for path in ROOT.glob("*.py")} - set(re.findall(r"`(\w+\.py)\b", prose_of(ENGLISH)))
+    assert not missing
+
+
 # --- the Space --------------------------------------------------------------------------------------------------------
 
 

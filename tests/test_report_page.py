@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from test_reading import make_reading
+from known_reading import make_reading
 
 from analysis import GROUPS
 from anatomy import make_anatomy

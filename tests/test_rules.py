@@ -10,20 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
-    "config", "files", "journal",
+    "config", "flags", "files", "journal",
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "twins", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
-    "norms", "analysis", "tracing", "korean", "korean_page", "words",
+    "norms", "measurements", "analysis", "tracing", "korean", "korean_page", "words",
     "vertebrae_geometry", "stage_input",
     "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "stage_namer", "cervical",
-    "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
+    "head_finder", "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_run",
     "processes", "training_log", "trainer", "run_setup",
-    "report", "sharing", "card", "hub",
+    "report", "sharing", "card", "hub_client", "hub",
     "visualize", "reliability_figure", "wigglegram", "report_page", "exports",
-    "anatomy", "synthetic",
+    "anatomy", "sheet", "synthetic",
     "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
 COMMANDS = [
@@ -42,8 +42,10 @@ COMMANDS = [
 OWNERS = {
     "albumentations": {"augment"}, "sklearn": {"metrics", "partition"}, "torchvision": {"backbone"},
     "pydicom": {"images"},
-    "safetensors": {"checkpoint"}, "gradio": {"demo", "editor"}, "huggingface_hub": {"hub"},
+    "safetensors": {"checkpoint"}, "gradio": {"demo", "editor"}, "huggingface_hub": {"hub_client", "hub"},
 }  # fmt: skip
+LONGEST = 350  # lines
+TESTS = {path.stem: path for path in sorted((ROOT / "tests").glob("*.py"))}
 MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
 
 
@@ -79,12 +81,19 @@ def test_each_library_has_its_room(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_files_are_short_and_say_what_they_are(name):
     text = MODULES[name].read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= LONGEST
     assert ast.get_docstring(ast.parse(text))
 
 
+@pytest.mark.parametrize("name", TESTS)
+def test_tests_are_short_and_stand_alone(name):
+    """What several of them need lies in conftest.py or in a helper beside it."""
+    assert len(TESTS[name].read_text(encoding="utf-8").splitlines()) <= LONGEST
+    assert not imports(TESTS[name]) & {other for other in TESTS if other.startswith("test_")}
+
+
 def test_only_commands_talk_to_the_hub():
-    assert not {name for name in ROOMS if name != "hub" and "hub" in imports(MODULES[name])}
+    assert not {name for name in ROOMS if name != "hub" and imports(MODULES[name]) & {"hub", "hub_client"}}
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "dataset", "hub"])

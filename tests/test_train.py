@@ -1,18 +1,14 @@
-"""Training: exact resume, the best never lost, any cut of a batch, honest stops (log #6, #9, #12, #18)."""
+"""Training: what it prints, keeps and learns from, and honest stops (log #6, #9, #12, #18)."""
 
-import csv
-import os
 import shutil
-import signal
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from small_runs import NETS, SMALL, assert_same, outcome, run
 
 import train
 from cache import FilmCache
-from checkpoint import epoch_path, list_epochs, load_checkpoint, load_model, load_weights, save_weights
+from checkpoint import load_checkpoint, load_model, load_weights, save_weights
 from config import UserError, make_config
 from dataset import FilmDataset
 from films import scan_split
@@ -20,165 +16,7 @@ from inference import Predictor
 from model import build_model
 from privacy import shareable_facts
 from scoring import score_films
-from trainer import Trainer
 from training_log import LOG_COLUMNS
-
-ROOT = Path(__file__).parents[1]
-SMALL = [
-    "--image-size",
-    "48x32",
-    "--batch-size",
-    "3",
-    "--precision",
-    "float32",
-    "--warmup-epochs",
-    "1",
-    "--device",
-    "cpu",
-]
-TINY = ["--widths", "16,24", "--blocks", "1"]
-NETS = {
-    "landmarks": ["--model", "landmarks", *TINY, "--dropout", "0.2", "--no-head-frame", *SMALL],
-    "heads": ["--model", "landmarks", *TINY, "--view-size", "96x80", *SMALL],
-    "cephnet": ["--model", "cephnet", "--dropout", "0.3", *SMALL],
-    "cvm_mil": ["--model", "cvm_mil", "--no-pretrained", "--patch-size", "16", "--patches", "3", *SMALL],
-}
-
-
-def run(blobs: Path, folder: Path, *flags: str) -> int:
-    """Trains in `folder` by the command's own main."""
-    places = [
-        "--dataset",
-        blobs,
-        "--output",
-        folder / "runs",
-        "--logs",
-        folder / "logs",
-        "--cache",
-        blobs.parent / "cache",
-    ]
-    return train.main([*map(str, places), *flags])
-
-
-def outcome(folder: Path, model: str) -> tuple[dict, dict, list[dict]]:
-    """The last checkpoint, the best weights and the log without its times."""
-    place = folder / "runs" / model
-    last = load_checkpoint(epoch_path(place, list_epochs(place)[-1]))
-    logs = list((folder / "logs").glob("*.csv"))
-    assert len(logs) == 1 and model in logs[0].name
-    with logs[0].open() as file:
-        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    return last, load_checkpoint(place / "best_model.pth"), rows
-
-
-def assert_same(first: object, second: object, path: str = "") -> None:
-    """Bitwise equality of nested dicts, lists and tensors, times and places aside."""
-    assert type(first) is type(second), path
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), path
-        for key in first:
-            if key not in ("seconds", "log_path"):
-                assert_same(first[key], second[key], f"{path}/{key}")
-    elif isinstance(first, list):
-        assert len(first) == len(second), path
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{path}/{index}")
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    else:
-        assert first == second, path
-
-
-@pytest.mark.parametrize("flags", NETS.values(), ids=NETS)
-def test_stopped_anywhere_and_resumed_is_as_never_stopped(blobs, tmp_path, monkeypatch, flags):
-    """Killed by Ctrl-C after every few steps, in the middle of epochs and between them."""
-    model = flags[1]
-    assert run(blobs, tmp_path / "whole", *flags, "--epochs", "3") == 0
-    train_step, steps = Trainer.train_step, []
-
-    def interrupted_step(self, *arguments):
-        steps.append(1)
-        if len(steps) % 2 == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-        return train_step(self, *arguments)
-
-    monkeypatch.setattr(Trainer, "train_step", interrupted_step)
-    statuses = [run(blobs, tmp_path / "parts", *flags, "--epochs", "3") for _ in range(5)]
-    assert statuses == [130, 130, 130, 130, 0] and len(steps) == 9
-    for whole, parts in zip(outcome(tmp_path / "whole", model), outcome(tmp_path / "parts", model), strict=True):
-        assert_same(whole, parts)
-    assert not (tmp_path / "parts" / "runs" / model / "interrupted.pth").exists()
-
-
-def test_one_then_two_epochs_are_two_under_the_plateau_schedule(blobs, tmp_path):
-    flags = [*NETS["landmarks"], "--schedule", "plateau"]
-    assert run(blobs, tmp_path / "whole", *flags, "--epochs", "2") == 0
-    assert run(blobs, tmp_path / "parts", *flags, "--epochs", "1") == 0
-    assert run(blobs, tmp_path / "parts", *flags, "--epochs", "2") == 0
-    for whole, parts in zip(
-        outcome(tmp_path / "whole", "landmarks"), outcome(tmp_path / "parts", "landmarks"), strict=True
-    ):
-        whole.pop("config", None) if isinstance(whole, dict) else None
-        parts.pop("config", None) if isinstance(parts, dict) else None
-        assert_same(whole, parts)
-
-
-def test_a_schedule_with_an_end_asks_before_it_is_changed(blobs, tmp_path, capsys):
-    flags = [*NETS["landmarks"], "--schedule", "cosine"]
-    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
-    assert run(blobs, tmp_path, *flags, "--epochs", "2") == 2
-    assert "--new-schedule" in capsys.readouterr().err
-    assert run(blobs, tmp_path, *flags, "--epochs", "2", "--new-schedule") == 0
-    assert outcome(tmp_path, "landmarks")[0]["epoch"] == 2
-
-
-def test_killed_before_its_first_checkpoint_a_run_begins_again_with_one_log(blobs, tmp_path, monkeypatch):
-    flags = [*NETS["cephnet"], "--epochs", "2"]
-    with monkeypatch.context() as patch:
-        patch.setattr("trainer.epoch_path", lambda *_: (_ for _ in ()).throw(SystemExit))  # as SIGKILL there
-        with pytest.raises(SystemExit):
-            run(blobs, tmp_path, *flags)
-    assert run(blobs, tmp_path, *flags) == 0
-    log = next((tmp_path / "logs").glob("*.csv"))
-    whole = log.read_bytes()
-    assert len(outcome(tmp_path, "cephnet")[2]) == 2
-    log.write_bytes(whole[:-30])
-    assert run(blobs, tmp_path, *flags) == 0 and log.read_bytes() == whole, "a finished run mends its log"
-
-
-def test_a_finished_run_is_left_alone_unless_asked(blobs, tmp_path, capsys):
-    flags = [*NETS["cephnet"], "--epochs", "1"]
-    assert run(blobs, tmp_path, *flags) == 0
-    path = tmp_path / "runs" / "cephnet" / "best_model.pth"
-    before = path.read_bytes()
-    assert run(blobs, tmp_path, *flags) == 0
-    assert "finished" in capsys.readouterr().out and path.read_bytes() == before
-    assert run(blobs, tmp_path, *flags, "--restart", "--seed", "1") == 0
-    aside = [folder for folder in (tmp_path / "runs").iterdir() if folder.name.startswith("cephnet.")]
-    assert (aside[0] / "best_model.pth").read_bytes() == before != path.read_bytes()
-
-
-def test_the_best_survives_a_resume_with_worse_epochs(blobs, tmp_path, monkeypatch):
-    flags = [*NETS["cephnet"], "--schedule", "constant"]
-    scores = iter([3.0, 1.0, 2.0, 5.0])
-    monkeypatch.setattr("trainer.selection_score", lambda figures: -next(scores))
-    assert run(blobs, tmp_path, *flags, "--epochs", "2") == 0
-    best = load_checkpoint(tmp_path / "runs" / "cephnet" / "best_model.pth")
-    assert run(blobs, tmp_path, *flags, "--epochs", "4") == 0
-    last, after, rows = outcome(tmp_path, "cephnet")
-    assert_same(best, after)
-    assert last["progress"]["best_epoch"] == 2 and last["progress"]["best_score"] == -1.0 and len(rows) == 4
-
-
-def test_a_resumed_run_refuses_other_settings_and_films(blobs, tmp_path, capsys):
-    flags = [*NETS["cephnet"], "--epochs", "2"]
-    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
-    assert run(blobs, tmp_path, *flags, "--learning-rate", "0.5") == 2
-    assert "--learning-rate is 0.5" in capsys.readouterr().err
-    for path in list((blobs / "train").rglob("train003.*")):
-        path.unlink()
-    assert run(blobs, tmp_path, *flags) == 2
-    assert "other training films" in capsys.readouterr().err
 
 
 def test_what_train_prints_is_what_evaluate_finds(blobs, tmp_path):
@@ -271,23 +109,6 @@ def test_films_to_validate_on_must_have_the_right_labels(blobs, tmp_path, capsys
     assert run(blobs, tmp_path, *NETS["landmarks"]) == 2
     assert "validate on have no labels" in capsys.readouterr().err
     assert run(blobs, tmp_path, *NETS["cephnet"], "--epochs", "1") == 0  # it has stages to go by
-
-
-def test_a_damaged_or_foreign_checkpoint_is_refused(blobs, tmp_path, capsys):
-    flags = [*NETS["cephnet"], "--epochs", "2", "--schedule", "constant"]
-    assert run(blobs, tmp_path, *flags, "--epochs", "1") == 0
-    path = epoch_path(tmp_path / "runs" / "cephnet", 1)
-    whole = path.read_bytes()
-    for damage in (whole[: len(whole) // 2], b"", b"text"):
-        path.write_bytes(damage)
-        assert run(blobs, tmp_path, *flags) == 2
-        assert str(path) in capsys.readouterr().err
-    torch.save({"model": {}, "format": 1, "config": {}, "code": np.float64(1)}, path)  # not plain data
-    with pytest.raises(UserError, match="not loaded"):
-        load_checkpoint(path)
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(UserError, match="no checkpoint"):
-        load_checkpoint(path)
 
 
 def test_weights_to_share_hold_the_model_and_its_config(blobs, tmp_path):

@@ -10,28 +10,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_blob_dataset
+from small_runs import make_trainer
 
 from cache import FilmCache
 from checkpoint import epoch_path, load_checkpoint
 from config import make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
-from model import build_model
-from processes import Processes
 from schedule import Progress, learning_rate
-from trainer import Interrupted, Trainer, pick_precision
+from trainer import Interrupted, pick_precision
 from training_log import TrainingLog
 
 ROOT = Path(__file__).parents[1]
-
-
-def make_trainer(blobs: Path, folder: Path, processes: Processes | None = None, **settings) -> Trainer:
-    films = scan_split(blobs, "train")
-    settings = {"image_size": (48, 32), "precision": "float32", "batch_size": 4, "epochs": 1} | settings
-    config = describe_data(make_config("cephnet", **settings), films)
-    torch.manual_seed(config.seed)
-    dataset = FilmDataset(films, config, FilmCache(blobs.parent / "cache", blobs, config.image_size), training=True)
-    return Trainer(config, build_model(config), dataset, None, folder, torch.device("cpu"), processes, quiet=True)
 
 
 def test_accumulated_pieces_make_the_same_step(blobs, tmp_path):
@@ -52,7 +42,7 @@ def test_two_processes_train_as_one(blobs, tmp_path):
     script.write_text(
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
         "from pathlib import Path\nimport torch\nfrom processes import join_processes, leave_processes\n"
-        "from test_trainer import make_trainer\n"
+        "from small_runs import make_trainer\n"
         "if __name__ == '__main__':\n"
         "    processes, device = join_processes(torch.device('cpu'))\n"
         f"    trainer = make_trainer(Path({str(blobs)!r}), Path({str(tmp_path / 'two')!r}), processes, epochs=2)\n"

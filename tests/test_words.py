@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import korean
-from analysis import GROUPS, MEASUREMENTS, WITHIN
+from analysis import GROUPS, WITHIN
 from anatomy import make_anatomy
 from config import LANDMARKS
+from measurements import MEASUREMENTS
 from norms import NORM_CHOICES, NORM_SETS
 from tracing import LINES
 from vertebrae_geometry import measure_vertebrae

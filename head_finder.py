@@ -1,0 +1,121 @@
+"""Finds the head on films and shows it to the network: a first frame by the locator's rough points on a thumbnail, a
+better one by the points that the network then finds where the first was far off.
+"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+
+from backbone import CephModel
+from config import Config
+from geometry import Letterbox
+from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
+from model import decode_points, locate, to_network_input
+from thumbnails import KINDS, shrink_view, view_of_thumbnail
+
+# A film is taken for no lateral cephalogram when its points fit the mean head worse than this share of its size,
+# or the locator says so with more than this probability. `benchmarks/refusal.py` shows what both let through.
+LARGEST_MISFIT = 0.25
+LARGEST_STRANGENESS = 0.5
+CLEARLY_BETTER = 0.8  # share of its misfit at which another guess replaces the one on the film as it is
+SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may be off; training varies it as far
+
+
+class HeadFinder:
+    """A `landmarks` model on a device, with its locator and the mean head (K, 2), net pixels."""
+
+    def __init__(self, model: CephModel, config: Config, device: torch.device):
+        self.model, self.config, self.device = model, config, device
+        self.shape = np.array(config.head_shape).reshape(-1, 2)
+
+    @torch.inference_mode()
+    def look(
+        self, pictures: list[np.ndarray], letterboxes: list[Letterbox]
+    ) -> tuple[dict[str, torch.Tensor], list[HeadFrame]]:
+        """Views (H, W) uint8 to what the network makes of the heads on them, and how each head lay in what it saw."""
+        frames = self.find_heads(pictures, letterboxes)
+        outputs = self.see(pictures, frames)
+        frames, moved = self.correct_frames(frames, self.fit_frames(frames, outputs))
+        if moved:
+            looked_again = [frames[index] for index in moved]
+            second = self.see([pictures[index] for index in moved], looked_again)
+            for name, tensor in second.items():
+                outputs[name][moved] = tensor
+            for index, (_, misfit) in zip(moved, self.fit_frames(looked_again, second), strict=True):
+                frames[index] = frames[index].doubted(misfit / LARGEST_MISFIT)
+        return outputs, frames
+
+    def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
+        """What the model makes of the heads in these frames."""
+        heads = np.stack([frame.apply(view) for frame, view in zip(frames, views, strict=True)])
+        return self.model(to_network_input(torch.from_numpy(heads), self.device))
+
+    def correct_frames(
+        self, frames: list[HeadFrame], fits: list[tuple[np.ndarray, float]]
+    ) -> tuple[list[HeadFrame], list[int]]:
+        """The frames with the doubt that their points leave, and the indices of those that were far off: these are
+        corrected, have no such doubt yet, and deserve a second look.
+        """
+        corrected, moved = [], []
+        for index, (frame, (matrix, misfit)) in enumerate(zip(frames, fits, strict=True)):
+            is_off = frame.drift(matrix, self.shape) > SECOND_LOOK_DRIFT
+            if is_off and is_plausible(matrix, frame.letterbox.target_size, frame.target_size):
+                corrected.append(replace(frame, matrix=matrix))
+                moved.append(index)
+            else:
+                corrected.append(frame.doubted(misfit / LARGEST_MISFIT))
+        return corrected, moved
+
+    def fit_frames(self, frames: list[HeadFrame], outputs: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, float]]:
+        """For each frame the matrix that the points found in it ask for, and how badly they fit the mean head."""
+        points_net, confidence, _ = decode_points(outputs, self.config, len(frames))
+        backs = [cv2.invertAffineTransform(frame.matrix) for frame in frames]
+        rows = zip(points_net, backs, confidence, strict=True)
+        return [fit_head(move_points(points, back), self.shape, known) for points, back, known in rows]
+
+    def find_heads(self, views: list[np.ndarray], letterboxes: list[Letterbox]) -> list[HeadFrame]:
+        """Where the head lies on each view, by the locator's rough points on a thumbnail, on its mirror image and on
+        the same with its greys spread evenly.
+
+        Each may go wrong on a strange film, one almost without contrast for example; the guess that looks most like a
+        head is taken.
+        """
+        thumbnails = np.stack([shrink_view(view) for view in views])
+        guesses = [
+            self.locate(thumbnails),
+            unmirrored(self.locate(thumbnails[:, :, ::-1].copy()), thumbnails.shape[2]),
+            self.locate(np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])),
+        ]
+        points, confidence, _ = (np.stack(parts, axis=1) for parts in zip(*guesses, strict=True))
+        rows = zip(letterboxes, points, confidence, guesses[0][2], strict=True)
+        return [self.frame_head(*row) for row in rows]
+
+    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`model.locate` on (B, S, S) uint8 thumbnails."""
+        return locate(self.model, thumbnails, self.config.decode_radius, self.device)
+
+    def frame_head(
+        self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kinds: np.ndarray
+    ) -> HeadFrame:
+        """The frame of a head by the better of several guesses, rough points (G, K, 2) on the thumbnail with
+        confidence (G, K), and what kind of picture it is, (2,) 0-1; the whole view if none of them is a head.
+        """
+        view_size, target_size = letterbox.target_size, self.config.image_size[::-1]
+        guesses_view = view_of_thumbnail(guesses, view_size)
+        fits = [fit_head(points, self.shape, known) for points, known in zip(guesses_view, confidence, strict=True)]
+        misfits = np.array([misfit for _, misfit in fits])
+        misfits[0] *= CLEARLY_BETTER
+        matrix = fits[misfits.argmin()][0]
+        doubt = kinds[KINDS.index("stranger")] / LARGEST_STRANGENESS
+        if not is_plausible(matrix, view_size, target_size):
+            matrix, doubt = whole_view(view_size, target_size), np.inf
+        negative = bool(kinds[KINDS.index("negative")] > 0.5)
+        return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
+
+
+def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
+    """What `HeadFinder.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
+    points, confidence, kinds = located
+    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kinds
