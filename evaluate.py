@@ -48,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, default=Path(DEFAULT_CACHE), help="folder of prepared films (default: %(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
     add("--workers", type=int, default=0, help="processes that load films (default: %(default)s)")
-    add("--seed", type=int, default=0, help="seed of the bootstrap interval (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap intervals (default: %(default)s)")
     return parser
 
 
@@ -149,7 +149,7 @@ def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, we
         if not 0 <= options.visualize_index < len(films):
             raise UserError(f"--visualize-index is {options.visualize_index}, but there are {len(films)} films from 0.")
         return visualize_neck(options, films[options.visualize_index], predictor)
-    figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts)
+    figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts, options.seed)
     if figures["vertebrae"] is None and figures["cvm"] is None:
         raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
     names = say_what(options, films, predictor, weights)

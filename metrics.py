@@ -72,17 +72,16 @@ def stage_figures(predicted: np.ndarray, truth: np.ndarray, probabilities: np.nd
     }
 
 
-def stage_intervals(predicted: np.ndarray, truth: np.ndarray) -> dict:
+def stage_intervals(predicted: np.ndarray, truth: np.ndarray, seed: int = 0) -> dict:
     """Bootstrap intervals of the headline figures, films drawn with replacement."""
     pairs = np.stack([predicted, truth], axis=1)
     nothing = np.full((len(pairs), STAGE_COUNT), 1 / STAGE_COUNT)
     names = ("accuracy", "macro_f1", "qwk", "within_one")
-    return {
-        name: list(
-            bootstrap_interval(pairs, lambda drawn, name=name: stage_figures(*drawn.T, nothing)[name], draws=500)
-        )
-        for name in names
-    }
+
+    def interval(name: str) -> list[float]:
+        return list(bootstrap_interval(pairs, lambda drawn: stage_figures(*drawn.T, nothing)[name], 500, seed))
+
+    return {name: interval(name) for name in names}
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> float:

@@ -38,14 +38,21 @@ def read_necks(
     return [reader.read(read_film(film.image_path), hint)[0] for film, hint in rows]
 
 
-def score_cervical(films: list[Film], readings: list[Cervical | None], stage_counts: tuple[int, ...]) -> dict:
-    """The `vertebrae` and `cvm` parts of evaluate.py's figures, each None where the films have no such labels."""
+def score_cervical(
+    films: list[Film], readings: list[Cervical | None], stage_counts: tuple[int, ...], seed: int = 0
+) -> dict:
+    """The `vertebrae` and `cvm` parts of evaluate.py's figures, each None where the films have no such labels; the
+    intervals are drawn with `seed`.
+    """
     necks = [None if reading is None else reading.neck for reading in readings]
-    return {"vertebrae": score_necks(films, necks), "cvm": score_named_stages(films, readings, stage_counts)}
+    return {
+        "vertebrae": score_necks(films, necks, seed),
+        "cvm": score_named_stages(films, readings, stage_counts, seed),
+    }
 
 
 def score_named_stages(
-    films: list[Film], readings: list[Cervical | None], stage_counts: tuple[int, ...]
+    films: list[Film], readings: list[Cervical | None], stage_counts: tuple[int, ...], seed: int = 0
 ) -> dict | None:
     """Figures of the learnt stage and of the rules' beside it, over the films where the neck was found; None where
     no stage is named or known.
@@ -64,7 +71,7 @@ def score_named_stages(
         {"films": len(rows), "unread": len(labelled) - len(rows)}
         | stage_figures(named, truth, probabilities)
         | {
-            "interval95": stage_intervals(named, truth),
+            "interval95": stage_intervals(named, truth, seed),
             "pair_holds": float(np.mean(in_pair)),
             "single": float(np.mean([len(readings[index].stages) == 1 for index in rows])),
             "rule": ruled,
@@ -83,7 +90,7 @@ def find_necks(finder: VertebraFinder, films: list[Film]) -> list[Neck | None]:
     return [finder.find(read_film(film.image_path)) for film in films]
 
 
-def score_necks(films: list[Film], necks: list[Neck | None]) -> dict | None:
+def score_necks(films: list[Film], necks: list[Neck | None], seed: int = 0) -> dict | None:
     """Figures of the films that have vertebral points; None where there are none.
 
     Millimetres are those of films with a pixel size whose picture is no crop (LabelMe labels of crops carry none that
@@ -109,7 +116,7 @@ def score_necks(films: list[Film], necks: list[Neck | None]) -> dict | None:
         "missed": int(sum(necks[index] is None or not necks[index].is_seen for index in rows)),
         "slipped": int((np.nanmedian(px[seen], axis=1) > SLIP * spacing[seen]).sum()),
         "mean_px": plain(mean_and_deviation(px)[0]),
-        "mean_px_interval95": list(bootstrap_interval(px, lambda drawn: mean_and_deviation(drawn)[0])),
+        "mean_px_interval95": list(bootstrap_interval(px, lambda drawn: mean_and_deviation(drawn)[0], seed=seed)),
         "median_px": float(np.nanmedian(px)) if seen.any() else None,
         "mean_mm": plain(mean_mm),
         "sd_mm": plain(sd_mm),
@@ -122,33 +129,42 @@ def score_necks(films: list[Film], necks: list[Neck | None]) -> dict | None:
 
 def describe_necks(figures: dict) -> str:
     """Both parts in a few lines."""
-    lines, points = [], figures["vertebrae"]
-    if points is not None:
-        mm = "" if points["mean_mm"] is None else f", {points['mean_mm']:.2f} mm"
-        lines.append(
-            f"vertebrae: {points['films']} films, {points['count']} points, mean {points['mean_px']:.2f} px{mm}, "
-            f"median {points['median_px']:.2f} px; {points['slipped']} slipped, {points['missed']} missed, "
-            f"{points['unfound']} points not found"
-        )
-        if points["mean_mm"] is not None:
-            shares = "/".join(f"{share:.1f}" for share in points["within_mm"].values())
-            lines.append(f"  within {'/'.join(points['within_mm'])} mm: {shares} %")
-        if points["coverage95"] is not None:
-            lines.append(f"  {100 * points['coverage95']:.1f} % of the points within their 95 % radius")
-    stages = figures["cvm"]
-    if stages is not None:
-        lines.append(f"cvm: {stages['films']} films, {stages['unread']} without a neck")
-        for title, row in (("learnt", stages), ("rule", stages["rule"]), ("most frequent", stages["majority"])):
-            if row is not None:
-                lines.append(
-                    f"  {title}: accuracy {row['accuracy']:.3f}, kappa {row['qwk']:.3f}, macro-F1 "
-                    f"{row['macro_f1']:.3f}, within one {row['within_one']:.3f}, MAE {row['mae']:.3f}"
-                )
-        spans = ", ".join(f"{name} {low:.2f}-{high:.2f}" for name, (low, high) in stages["interval95"].items())
-        lines.append(f"  95 % intervals of the learnt: {spans}; calibration error {stages['ece']:.3f}")
-        lines.append(
-            f"  one stage is named for {100 * stages['single']:.0f} %, else two; these hold the truth in "
-            f"{100 * stages['pair_holds']:.0f} %"
-        )
-        lines.append("  truth in rows, named in columns: " + str(stages["confusion"]))
-    return "\n".join(lines)
+    points, stages = figures["vertebrae"], figures["cvm"]
+    lines = [] if points is None else describe_neck_points(points)
+    return "\n".join(lines + ([] if stages is None else describe_neck_stages(stages)))
+
+
+def describe_neck_points(points: dict) -> list[str]:
+    """How far the points are off."""
+    mm = "" if points["mean_mm"] is None else f", {points['mean_mm']:.2f} mm"
+    headline = (
+        f"vertebrae: {points['films']} films, {points['count']} points, mean {points['mean_px']:.2f} px{mm}, "
+        f"median {points['median_px']:.2f} px; {points['slipped']} slipped, {points['missed']} missed, "
+        f"{points['unfound']} points not found"
+    )
+    lines = [headline]
+    if points["mean_mm"] is not None:
+        shares = "/".join(f"{share:.1f}" for share in points["within_mm"].values())
+        lines.append(f"  within {'/'.join(points['within_mm'])} mm: {shares} %")
+    if points["coverage95"] is not None:
+        lines.append(f"  {100 * points['coverage95']:.1f} % of the points within their 95 % radius")
+    return lines
+
+
+def describe_neck_stages(stages: dict) -> list[str]:
+    """How often the stage is right, learnt, by the rules and as the most frequent one."""
+    lines = [f"cvm: {stages['films']} films, {stages['unread']} without a neck"]
+    for title, row in (("learnt", stages), ("rule", stages["rule"]), ("most frequent", stages["majority"])):
+        if row is not None:
+            lines.append(
+                f"  {title}: accuracy {row['accuracy']:.3f}, kappa {row['qwk']:.3f}, macro-F1 "
+                f"{row['macro_f1']:.3f}, within one {row['within_one']:.3f}, MAE {row['mae']:.3f}"
+            )
+    spans = ", ".join(f"{name} {low:.2f}-{high:.2f}" for name, (low, high) in stages["interval95"].items())
+    lines.append(f"  95 % intervals of the learnt: {spans}; calibration error {stages['ece']:.3f}")
+    lines.append(
+        f"  one stage is named for {100 * stages['single']:.0f} %, else two; these hold the truth in "
+        f"{100 * stages['pair_holds']:.0f} %"
+    )
+    lines.append("  truth in rows, named in columns: " + str(stages["confusion"]))
+    return lines

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from label_faults import SENIOR, edit
 from small_weights import make_weights
 
 import evaluate
-from config import LANDMARK_INDEX, SYMBOLS
+from config import LANDMARK_INDEX, SYMBOLS, make_config
 from films import scan_split
 from images import read_film
 from inference import default_weights, load_predictor
@@ -122,6 +123,15 @@ def test_the_seed_moves_the_interval_alone(blobs, tmp_path, call):
         results.append(json.loads(Path("out.json").read_text())["landmarks"])
     intervals = [result.pop("mre_mm_interval95") for result in results]
     assert intervals[0] != intervals[1] == intervals[2] and results[0] == results[1]
+
+
+def test_the_seed_reaches_the_figures_of_necks(call, monkeypatch):
+    seeds, nothing = [], {"vertebrae": None, "cvm": None}
+    predictor = SimpleNamespace(config=make_config("vertebrae"), cervical=None)
+    monkeypatch.setattr(evaluate, "load_predictor", lambda *_: predictor)
+    monkeypatch.setattr(evaluate, "read_necks", lambda *_: [])
+    monkeypatch.setattr(evaluate, "score_cervical", lambda *given: seeds.append(given[-1]) or nothing)
+    assert call("--weights", "any", "--seed", 7) == 2 and seeds == [7]
 
 
 def test_the_worst_films_are_in_the_order_of_what_is_written_below_them():

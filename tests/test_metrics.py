@@ -10,6 +10,7 @@ from metrics import (
     mean_and_deviation,
     radial_error,
     stage_figures,
+    stage_intervals,
     success_rate,
     success_rates,
 )
@@ -35,9 +36,16 @@ def test_missing_errors_are_skipped_not_zero():
 def test_bootstrap_draws_whole_films_and_repeats():
     per_film = np.repeat(np.arange(30.0)[:, None], 19, axis=1)
     low, high = bootstrap_interval(per_film, np.mean)
-    assert (low, high) == bootstrap_interval(per_film, np.mean)
+    assert (low, high) == bootstrap_interval(per_film, np.mean) != bootstrap_interval(per_film, np.mean, seed=1)
     # 30 independent films, not 570 points: the standard error is 8.66 / sqrt(30).
     assert (high - low) / 2 == pytest.approx(1.96 * 8.655 / np.sqrt(30), rel=0.15) and low < 14.5 < high
+
+
+def test_the_intervals_of_stages_follow_the_seed(monkeypatch):
+    monkeypatch.setattr("metrics.bootstrap_interval", lambda pairs, statistic, draws, seed: (seed, statistic(pairs)))
+    truth = np.array([1, 2, 3, 4])
+    names = ("accuracy", "macro_f1", "qwk", "within_one")
+    assert stage_intervals(truth, truth, 7) == {name: [7, 1.0] for name in names}
 
 
 def test_stage_figures_by_hand():

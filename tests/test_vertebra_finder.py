@@ -136,6 +136,12 @@ def test_scores_by_hand(drawn_phantoms, tmp_path):
     assert np.allclose(box, box_of_points(shifted[0].points_px, pictures[0].shape[::-1]))
 
 
+def test_the_interval_of_necks_follows_the_seed(drawn_phantoms, monkeypatch):
+    monkeypatch.setattr("neck_scoring.bootstrap_interval", lambda px, statistic, seed: (seed, seed))
+    films = with_vertebrae(scan_split(drawn_phantoms, "test"), labels_folder(drawn_phantoms, "test"))
+    assert score_necks(films, [None] * len(films), seed=7)["mean_px_interval95"] == [7, 7]
+
+
 def test_landmarks_tell_where_the_neck_is(drawn_phantoms):
     films = with_vertebrae(scan_split(drawn_phantoms, "train"), labels_folder(drawn_phantoms, "train"))
     config = describe_necks(make_config("vertebrae"), films)
