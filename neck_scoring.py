@@ -136,6 +136,8 @@ def describe_necks(figures: dict) -> str:
 
 def describe_neck_points(points: dict) -> list[str]:
     """How far the points are off."""
+    if points["mean_px"] is None:
+        return [f"vertebrae: {points['films']} films, and no neck was found on any of them"]
     mm = "" if points["mean_mm"] is None else f", {points['mean_mm']:.2f} mm"
     headline = (
         f"vertebrae: {points['films']} films, {points['count']} points, mean {points['mean_px']:.2f} px{mm}, "

@@ -21,7 +21,7 @@ from labelme import box_of_points
 from model import build_model
 from neck import body_spacing, labels_folder, lacks_c4, with_vertebrae
 from neck_dataset import describe_necks
-from neck_scoring import find_necks, score_necks
+from neck_scoring import describe_neck_points, find_necks, score_necks
 from vertebra_finder import Neck, VertebraFinder
 from visualize import draw_vertebrae
 
@@ -132,6 +132,7 @@ def test_scores_by_hand(drawn_phantoms, tmp_path):
     assert score_necks(films, slipped)["slipped"] == len(films)
     nothing = score_necks(films, [None] * len(films))
     assert nothing["missed"] == len(films) and nothing["unfound"] == 13 * len(films)
+    assert "no neck was found" in describe_neck_points(nothing)[0]
     box = shifted[0].box_px
     assert np.allclose(box, box_of_points(shifted[0].points_px, pictures[0].shape[::-1]))
 
