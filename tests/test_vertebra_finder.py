@@ -100,17 +100,24 @@ def made_neck(points_px: np.ndarray, finder: VertebraFinder, picture: np.ndarray
     return finder.make_neck(points_px, np.ones(13), np.full(13, 2.0), frame)
 
 
-def test_scores_by_hand(drawn_phantoms, tmp_path):
-    films = with_vertebrae(scan_split(drawn_phantoms, "test"), labels_folder(drawn_phantoms, "test"))
-    films = [film for film in films if film.vertebrae.known.all()]
-    assert films
+def untaught_finder() -> VertebraFinder:
     shape = np.linspace(20, 200, 26).round(2)
     config = make_config("vertebrae", neck_shape=tuple(shape.tolist()))
     torch.manual_seed(0)
-    model = build_model(config)
-    save_weights(tmp_path / "v.safetensors", model, config, {}, half=True)
+    return VertebraFinder(build_model(config), config, torch.device("cpu"))
+
+
+def test_weights_to_share_are_small(tmp_path):
+    finder = untaught_finder()
+    save_weights(tmp_path / "v.safetensors", finder.model, finder.config, {}, half=True)
     assert (tmp_path / "v.safetensors").stat().st_size < 10_000_000
-    finder = VertebraFinder(model, config, torch.device("cpu"))
+
+
+def test_scores_by_hand(drawn_phantoms):
+    films = with_vertebrae(scan_split(drawn_phantoms, "test"), labels_folder(drawn_phantoms, "test"))
+    films = [film for film in films if film.vertebrae.known.all()]
+    assert films
+    finder = untaught_finder()
     pictures = [read_film(film.image_path) for film in films]
     shifted = [
         made_neck(film.vertebrae.points_px + [3.0, 4.0], finder, picture)
