@@ -19,7 +19,7 @@ ROOMS = [
     "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
-    "stage_training", "stage_run",
+    "stage_training", "stage_figures", "stage_run",
     "processes", "training_log", "trainer", "run_setup",
     "report", "sharing", "card", "hub",
     "visualize", "reliability_figure", "wigglegram", "report_page", "exports",

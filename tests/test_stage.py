@@ -25,10 +25,11 @@ from neck import labels_folder, mean_neck, with_vertebrae
 from neck_crossfit import make_sample, unbiased_finder
 from neck_dataset import flipped_right
 from neck_scoring import read_necks, score_cervical
+from stage_figures import calibrated, cross_calibrated, cross_figures, fit_temperature, log_loss
 from stage_input import NeckSample, measures_of
 from stage_namer import StageNamer
 from stage_net import LinearReading, ordinal_loss, stage_shares
-from stage_run import calibrated, fit_temperature
+from stage_run import held_out_parts
 from stage_training import StageTrainer, fit_reading
 from vertebra_finder import Neck, VertebraFinder
 
@@ -124,6 +125,10 @@ def test_a_finder_describes_a_neck_however_it_lies(oracle, drawn_phantoms):
     ]
     shown = [make_sample(film, 255 - picture if neck.frame.negative else picture, neck, finder) for neck in necks]
     assert np.array_equal(shown[0].features, shown[1].features), "a negative is described as its positive"
+    shallow = make_config("vertebrae", neck_shape=oracle.config.neck_shape, widths=(16, 16, 24, 32))
+    small = VertebraFinder(build_model(shallow), shallow, torch.device("cpu"))
+    assert small.feature_count == 13 * 32, "a network without a fifth level is asked for its deepest"
+    assert small.describe(picture, points, 1.0).shape == (small.feature_count,)
     lacking = finder.describe(picture, np.where(np.arange(13)[:, None] < 8, points, np.nan), 1.0)
     count = np.isnan(lacking).sum()
     assert count == 5 * finder.feature_count // 13
@@ -166,6 +171,51 @@ def test_temperature_makes_confident_answers_honest():
     assert temperature > 1.5
     mean = calibrated(sure, temperature).max(axis=1).mean()
     assert abs(mean - (named == truth).mean()) < 0.05
+
+
+def drawn_answers(temperature: float, count: int = 20_000, seed: int = 0):
+    """Answers (N, 6), and stages (N,) 0-5 as likely as these answers say at a temperature."""
+    generator = np.random.default_rng(seed)
+    shares = calibrated(np.exp(generator.normal(size=(count, 6))), 1.0)
+    true = calibrated(shares, temperature).cumsum(axis=1)
+    return shares, (generator.random((count, 1)) > true).sum(axis=1).clip(max=5)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.3, 0.4, 1.0, 2.5, 8.0])
+def test_a_known_temperature_is_found_again(temperature):
+    assert fit_temperature(*drawn_answers(temperature)) == pytest.approx(temperature, rel=0.1)
+
+
+def test_no_stage_has_a_say_in_its_own_probability():
+    shares, stages = drawn_answers(0.5, count=60)
+    parts = np.arange(60) % 3
+    before = cross_calibrated(shares, stages, parts)
+    changed = np.where(parts == 1, (stages + 3) % 6, stages)
+    after = cross_calibrated(shares, changed, parts)
+    assert np.array_equal(before[parts == 1], after[parts == 1])
+    assert not np.allclose(before[parts != 1], after[parts != 1])
+
+
+def test_all_figures_are_of_calibrated_probabilities():
+    shares, stages = drawn_answers(0.4, count=4000)
+    answers = {"both": np.stack([shares, shares]), "measures": np.stack([shares, shares])}
+    parts = np.stack([np.arange(4000) % 5, np.arange(4000) % 5])
+    taught = np.arange(4000) < 1000
+    config = make_config("cvm", stage_counts=(1, 1, 1, 1, 1, 1))
+    figures = cross_figures(answers, parts, stages, taught, config)
+    raw = log_loss(shares, stages)
+    for row in (*figures["repetitions"], figures["together"], *figures["judgements"].values(), figures["untaught"]):
+        assert row["ece"] < 0.05 and row["log_loss"] < 0.9 * raw
+    assert figures["untaught"]["films"] == 3000 and figures["films"] == 4000
+    assert "films" in cross_figures(answers, parts, stages, np.ones(4000, bool), config)["untaught"]
+
+
+def test_another_seed_gives_other_parts(drawn_phantoms):
+    films = scan_split(drawn_phantoms, "train")
+    cut = [held_out_parts(films, make_config("cvm", members=4, parts=2, seed=seed)) for seed in (0, 0, 1)]
+    assert cut[0].shape == (2, len(films)) and np.array_equal(cut[0], cut[1])
+    assert not np.array_equal(cut[0], cut[2])
+    assert {tuple(np.bincount(row)) for row in cut[0]} <= {(3, 3), (len(films) // 2, len(films) - len(films) // 2)}
 
 
 @pytest.fixture
@@ -214,6 +264,41 @@ def test_a_neck_is_read_by_a_model_that_its_labels_did_not_teach(drawn_phantoms)
     assert unbiased_finder([shared, taught], film) is None
     bare = replace(film, vertebrae=replace(film.vertebrae, points_px=np.full((13, 2), np.nan), box_px=None))
     assert unbiased_finder([shared, fold], bare) is shared  # what is not labelled can have taught none
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--epochs", "3", "--learning-rate", "0.1"], "does not use --epochs, --learning-rate; leave them out"),
+        (["--image-size", "64"], "--image-size; leave it out"),
+        (["--batch-size", "8"], "--batch-size"),
+        (["--no-pretrained"], "--pretrained"),
+        (["--folds", "3"], "--folds"),
+        (["--also", "more", "--compile"], "--also, --compile"),
+        (["--init-from", "best_model.pth"], "--init-from"),
+    ],
+)
+def test_flags_without_a_meaning_are_refused(drawn_phantoms, tmp_path, capsys, flags, named):
+    arguments = ["--model", "cvm", "--dataset", str(drawn_phantoms), "--output", str(tmp_path), "--needs", "x", *flags]
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: --model cvm") and named in error and len(error.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flags", [["--members", "5"], ["--balance", "0"], ["--needs", "x"], ["--unseen", "x"]])
+def test_flags_of_cvm_are_refused_elsewhere(drawn_phantoms, tmp_path, capsys, flags):
+    arguments = ["--model", "vertebrae", "--dataset", str(drawn_phantoms), "--output", str(tmp_path), *flags]
+    assert train.main(arguments) == 2
+    assert f"--model vertebrae does not use {flags[0]}" in capsys.readouterr().err
+
+
+def test_the_members_follow_the_seed(stage_run, capsys):
+    seeded = [*stage_run.arguments, "--run", "other", "--seed", "1"]
+    assert train.main(seeded) == 0
+    models = [load_model(stage_run.folder.with_name(name) / "cvm.safetensors")[0] for name in ("cvm", "other")]
+    first, other = (model.members[0].by_measures.weight for model in models)
+    assert not torch.equal(first, other)
 
 
 def test_what_is_missing_is_named(drawn_phantoms, tmp_path, capsys):
