@@ -12,14 +12,14 @@ import torch
 import evaluate
 import predict
 import train
-from cervical import NO_NECK, CervicalReader, likely_stages
+from cervical import CROP_ALONE, NO_NECK, CervicalReader, likely_stages
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
 from films import scan_split
 from geometry import Letterbox
 from head import HeadFrame
 from images import read_film
-from inference import load_predictor
+from inference import CervicalPredictor, load_predictor
 from model import build_model
 from neck import labels_folder, mean_neck, with_vertebrae
 from neck_crossfit import make_sample, unbiased_finder
@@ -343,6 +343,18 @@ def test_a_neck_is_read_with_stage_rule_and_reason(stage_run, oracle, drawn_phan
     assert figures["vertebrae"]["mean_px"] == 0.0 and figures["cvm"]["films"] == figures["vertebrae"]["films"]
     nothing, warnings = reader.read(np.zeros((40, 40), dtype=np.uint8))
     assert nothing is None and warnings == [NO_NECK]
+
+
+def test_weights_of_necks_alone_read_a_crop_as_a_crop(oracle, drawn_phantoms, monkeypatch):
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    asked = []
+    neck = oracle.find(read_film(film.image_path))
+    finder = SimpleNamespace(find=lambda picture, landmarks: asked.append(landmarks) or neck)
+    predictor = CervicalPredictor(CervicalReader(finder), oracle.config)
+    monkeypatch.setattr("cervical.fills_picture", lambda picture, neck: True)
+    prediction = predictor.predict(read_film(film.image_path))
+    assert asked == [None], "no face is known, so none is to tell where the neck lies"
+    assert CROP_ALONE in prediction.warnings
 
 
 def test_a_neck_cut_by_the_border_gets_no_stage(oracle, drawn_phantoms):
