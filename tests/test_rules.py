@@ -16,7 +16,7 @@ ROOMS = [
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
     "norms", "analysis", "tracing", "korean", "korean_page", "words",
     "vertebrae_geometry", "stage_input",
-    "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration",
+    "backbone", "unet", "stage_net", "model", "losses", "metrics", "privacy", "checkpoint", "calibration", "intervals",
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_figures", "stage_run",
