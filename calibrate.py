@@ -18,7 +18,7 @@ from calibration import Calibration, coverage, cross_coverage, fit_calibration, 
 from checkpoint import load_model, save_weights
 from config import DEFAULT_CACHE, DEFAULT_DATASET, UserError
 from crossfit import CrossPredictions, check_recipe, cross_predict
-from intervals import cross_held, fit_factors, interval_scores
+from intervals import describe_intervals, fit_factors, interval_scores
 from opinions import write_opinions
 from report import describe_figures
 from scoring import score_films
@@ -84,7 +84,9 @@ def calibrate(options: argparse.Namespace) -> None:
     calibration = fit_calibration(errors_net, spreads_net)
     points_px, radius95_px = opinions_of(crossed, calibration)
     scores = interval_scores(points_px, radius95_px, np.array([film.truth_px() for film in crossed.films]))
-    show_intervals(scores, crossed.folds)
+    sizes_mm = [film.pixel_size_mm for film in crossed.films]
+    if not np.isnan(scores).all():
+        print(describe_intervals(points_px, radius95_px, sizes_mm, scores, crossed.folds))
     calibration = replace(calibration, intervals=fit_factors(scores))
     if options.opinions is not None:
         write_opinions(options.opinions, crossed.films, points_px, radius95_px)
@@ -118,18 +120,6 @@ def show_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.nda
         f"The quarter with the largest radii has {quarter_ratio(errors_net, radii_net):.2f} times the error of "
         "the one with the smallest."
     )
-
-
-def show_intervals(scores: np.ndarray, folds: np.ndarray) -> None:
-    """Prints how measurements' intervals fare, as drawn and as learnt from the other folds."""
-    known = ~np.isnan(scores)
-    if known.any():
-        factors = sorted(fit_factors(scores).items(), key=lambda item: item[1])
-        print(
-            f"Intervals of measurements hold {100 * (scores[known] <= 1).mean():.1f} % as drawn and "
-            f"{100 * np.nanmean(cross_held(scores, folds)):.1f} % as stretched by the other folds; factors from "
-            f"{factors[0][1]:.2f} ({factors[0][0]}) to {factors[-1][1]:.2f} ({factors[-1][0]})."
-        )
 
 
 if __name__ == "__main__":

@@ -199,13 +199,13 @@ def test_an_interval_that_says_nothing_is_said_in_words():
     def sna(radius95_px: float, points_px=points_px) -> dict:
         return measure(points_px, 0.1, np.full(29, radius95_px))["SNA"]
 
-    narrow, wide = sna(15.0), sna(25.0)
+    narrow, wide = sna(20.0), sna(40.0)
     assert narrow["high95"] - narrow["low95"] < 8 < wide["high95"] - wide["low95"]
     assert (narrow["level"], narrow["reading"]) == ("normal", WITHIN)
     assert (wide["level"], wide["reading"], wide["certain"]) == (UNSURE, TOO_UNCERTAIN, False)
-    far = sna(25.0, head(A=N + degrees(50, 78), B=N + degrees(90, 100)) * 10)  # 102: all of its interval is high
+    far = sna(40.0, head(A=N + degrees(50, 78), B=N + degrees(90, 100)) * 10)  # 102: all of its interval is high
     assert far["certain"] is True and far["level"] == "high"
-    range_norm = measure(head(Go=(0, 80), Gn=np.array([0, 80]) + degrees(70, 32)) * 10, 0.1, np.full(29, 60.0))
+    range_norm = measure(head(Go=(0, 80), Gn=np.array([0, 80]) + degrees(70, 32)) * 10, 0.1, np.full(29, 90.0))
     row = range_norm["SN-GoGn"]
     assert row["high95"] - row["low95"] > 2 * (36 - 28) and row["level"] == UNSURE, "twice an author's range"
 

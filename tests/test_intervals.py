@@ -6,7 +6,14 @@ import pytest
 from analysis import MEASUREMENTS, factor_key
 from anatomy import make_anatomy
 from calibration import Calibration
-from intervals import cross_held, fit_factors, interval_score, interval_scores
+from intervals import (
+    cross_held,
+    describe_intervals,
+    fit_factors,
+    interval_halves,
+    interval_score,
+    interval_scores,
+)  # fmt: skip
 from privacy import private_texts
 
 FILMS = 60
@@ -14,13 +21,18 @@ NAMES = [each.name for each in MEASUREMENTS]
 
 
 @pytest.fixture(scope="module")
-def scores():
-    """Of heads whose teeth are all off by the same, so that the occlusal plane does not turn."""
+def said():
+    """Heads whose points are all off by the same, so that no line turns: points, radii and truth."""
     generator = np.random.default_rng(0)
     truth_px = np.array([make_anatomy(4, generator).landmarks_mm() * 10 + 200 for _ in range(FILMS)])
     shared = generator.normal(size=(FILMS, 1, 2)) * 10
     own = generator.normal(size=truth_px.shape) * 1.0
-    return interval_scores(truth_px + shared + own, np.full(truth_px.shape[:2], 10 * 2.4477), truth_px)
+    return truth_px + shared + own, np.full(truth_px.shape[:2], 10 * 2.4477), truth_px
+
+
+@pytest.fixture(scope="module")
+def scores(said):
+    return interval_scores(*said)
 
 
 def test_errors_that_go_together_make_narrow_intervals(scores):
@@ -36,6 +48,16 @@ def test_they_hold_what_they_promise_on_films_that_did_not_teach_them(scores):
     scores = np.where(np.arange(len(NAMES)) == NAMES.index("Wits"), np.nan, scores)
     assert "Wits" not in fit_factors(scores)
     assert np.isnan(cross_held(scores, np.arange(FILMS) % 3)[:, NAMES.index("Wits")]).all()
+
+
+def test_the_command_shows_what_was_gained(said, scores):
+    points_px, radius95_px, _ = (each[:12] for each in said)
+    halves = [interval_halves(points_px, radius95_px, [0.1] * 12, each)[0] for each in ({}, fit_factors(scores))]
+    wits = NAMES.index("Wits")
+    assert np.allclose(halves[1][:, wits], halves[0][:, wits] * fit_factors(scores)["Wits"])
+    text = describe_intervals(points_px, radius95_px, [None] * 12, scores[:12], np.arange(12) % 3)
+    assert "ANB" in text and "Wits" not in text, "films without a pixel size have no lengths"
+    assert "too uncertain to read" in text.splitlines()[0]
 
 
 def test_a_score_is_one_at_either_end():
