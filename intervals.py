@@ -56,10 +56,10 @@ def describe_intervals(
     factors, known = fit_factors(scores), ~np.isnan(scores)
     ways = [interval_halves(points_px, radius95_px, sizes_mm, each) for each in ({}, factors)]
     (drawn, drawn_unsure), (learnt, learnt_unsure) = ways
+    held = f"{100 * (scores[known] <= 1).mean():.1f} % as drawn and {100 * np.nanmean(cross_held(scores, folds)):.1f} %"
+    shares = f"{100 * np.nanmean(drawn_unsure):.0f} and {100 * np.nanmean(learnt_unsure):.0f} %"
     lines = [
-        f"Intervals of measurements hold {100 * (scores[known] <= 1).mean():.1f} % as drawn and "
-        f"{100 * np.nanmean(cross_held(scores, folds)):.1f} % as learnt from the other folds; "
-        f"{100 * np.nanmean(drawn_unsure):.0f} and {100 * np.nanmean(learnt_unsure):.0f} % are too uncertain to read.",
+        f"Intervals of measurements hold {held} as learnt from the other folds; {shares} are too uncertain to read.",
         f"{'':26}factor  half the width, median: drawn, learnt  too uncertain, %: drawn, learnt",
     ]
     columns = [column for column, each in enumerate(MEASUREMENTS) if not np.isnan(drawn[:, column]).all()]
