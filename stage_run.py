@@ -5,10 +5,9 @@ Its figures are those of a repeated stratified cross-validation inside train: ea
 had not seen it, at a temperature that it had no part in (`stage_figures.py`).
 
 Each neck is found by a model of the vertebrae that its points did not teach, where --needs and --unseen name one. It is
-described by that of --needs all the same, taught by it or not: what two networks see at a point shares no order (their
-features of one number correlate by .06 in the median of 24 crops), so that all must be described by the one that the
-stage will be named with. Figures of crops that taught it are to be suspected of being too good; `untaught` are those
-of the others.
+described by that of --needs all the same, whether its points taught that or not: each network has features of its own,
+in an order of its own, so that all must be described by the one that the stage will be named with. Figures of crops
+that taught it may be too good; `untaught` are those of the others.
 """
 
 import argparse
