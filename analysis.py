@@ -14,6 +14,10 @@ from norms import DEFAULT_CHOICE, NORM_SETS, Norm, norm_of
 DEVIATIONS_IN_RADIUS95 = 2.4477
 DRAWS = 2000
 WITHIN = "within the norm"
+UNSURE, TOO_UNCERTAIN = "unsure", "too uncertain to read"  # a level, and what is said of it
+# An interval wider than this many bands of the norm says nothing, unless all of it has one reading: a band is one
+# standard deviation to either side or the author's range, so these are two deviations to either side.
+WIDEST_IN_BANDS = 2.0
 
 # In which order people read them: across the face's depth, its height, the teeth, the skin.
 GROUPS = {
@@ -41,6 +45,7 @@ def measure(
     pixel_size_mm: float | None = None,
     radius95_px: np.ndarray | None = None,
     norm_set: str = DEFAULT_CHOICE,
+    interval_factors: dict[str, float] | None = None,
 ) -> dict[str, dict]:
     """All measurements that can be made of one film.
 
@@ -49,11 +54,14 @@ def measure(
         pixel_size_mm: without it there are no lengths.
         radius95_px: (29,) circles that hold the true points for 95 % of films; without them there are no intervals.
         norm_set: a key of `norms.NORM_CHOICES`.
+        interval_factors: by `factor_key`, how far each measurement's interval is stretched (`intervals.py`); 1 where
+            there is none.
     Returns:
         by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None
         for a mean), `norm_set`, its `source` and for whom it `holds_for`, `deviation` in standard deviations (None
-        for a range), `level` ("low", "normal" or "high"), `reading` in words, `points` (symbols), `low95` and
-        `high95`, and whether it is `certain` that all of these have the same reading (None without an interval).
+        for a range), `level` ("low", "normal", "high", or "unsure" where the interval says nothing), `reading` in
+        words, `points` (symbols), `low95` and `high95`, and whether it is `certain` that all of these have the same
+        reading (None without an interval).
     """
     known = {symbol for symbol, index in LANDMARK_INDEX.items() if not np.isnan(landmarks_px[index]).any()}
     scale = 1.0 if pixel_size_mm is None else pixel_size_mm
@@ -68,7 +76,8 @@ def measure(
             value = float(each.compute(points))
         if not np.isfinite(value):
             continue  # two of its points lie on each other
-        interval = (None, None) if draws is None else interval95(each, draws)
+        factor = (interval_factors or {}).get(factor_key(each.name), 1.0)
+        interval = (None, None) if draws is None else interval95(each, draws, value, factor)
         table[each.name] = describe(each, value, norm_of(each.name, norm_set), interval)
     return table
 
@@ -79,19 +88,33 @@ def draw_points(landmarks_px: np.ndarray, radius95_px: np.ndarray) -> np.ndarray
     return landmarks_px + shifts * (radius95_px / DEVIATIONS_IN_RADIUS95)[:, None]
 
 
-def interval95(each: Measurement, draws: Points) -> tuple[float | None, float | None]:
-    """The middle 95 % of a measurement over drawn points; None where a point it needs has no radius."""
-    values = each.compute(draws)
-    if np.isnan(values).any():
+def factor_key(name: str) -> str:
+    """A measurement's name as a file of weights may carry it."""
+    return name.replace(" ", "_")
+
+
+def interval95(
+    each: Measurement, draws: Points, value: float, factor: float = 1.0
+) -> tuple[float | None, float | None]:
+    """The middle 95 % of a measurement over drawn points, stretched from its value by a factor; None where a point it
+    needs has no radius.
+    """
+    off = each.compute(draws) - value
+    if np.isnan(off).any():
         return None, None
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    if each.unit == "deg":
+        off = (off + 180.0) % 360.0 - 180.0  # a line that is drawn beyond the back has not leapt to the other side
+    low, high = np.percentile(off, [2.5, 97.5])
+    return value + factor * min(float(low), 0.0), value + factor * max(float(high), 0.0)
 
 
 def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float | None, float | None]) -> dict:
     """A value and its interval beside a norm."""
     source, holds_for = NORM_SETS[norm.norm_set]
-    level = norm.reading(value)
+    level, (band_low, band_high) = norm.reading(value), norm.band
+    certain = None if None in interval else all(norm.reading(end) == level for end in interval)
+    if certain is False and interval[1] - interval[0] > WIDEST_IN_BANDS * (band_high - band_low):
+        level = UNSURE
     return {
         "value": value,
         "unit": each.unit,
@@ -104,9 +127,9 @@ def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float 
         "holds_for": holds_for,
         "deviation": norm.deviation(value),
         "level": level,
-        "reading": {"low": each.low, "normal": WITHIN, "high": each.high}[level],
+        "reading": {"low": each.low, "normal": WITHIN, "high": each.high, UNSURE: TOO_UNCERTAIN}[level],
         "points": list(each.needs),
         "low95": interval[0],
         "high95": interval[1],
-        "certain": None if None in interval else all(norm.reading(end) == level for end in interval),
+        "certain": certain,
     }

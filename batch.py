@@ -7,16 +7,21 @@ import html
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from config import UserError
+from config import SYMBOLS, UserError
 from files import read_bytes
 from intake import checked_pixel_size_mm, clean_name, stem, take_in
 from reader import Reader
-from words import say
+from words import NO_SCALE, say
+
+if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
+    from reading import Reading
 
 MOST_FILMS = 200
+DOUBTFUL_BELOW = 0.45  # confidence; as the page colours points (web/marks.js)
 
 
 def read_batch(
@@ -34,7 +39,8 @@ def read_batch(
         pixel_size_mm: of the films that do not state their own.
         tell: is told each film's number, from 0, and name before it is read.
     Returns:
-        for each film `name` and `error`, which is empty where all went well.
+        for each film `name`, `error`, which is empty where it was read, and `cautions`, the sentences to know before
+            its points are used.
     Raises:
         UserError: there is no film, there are too many, or the archive cannot be written.
     """
@@ -44,15 +50,17 @@ def read_batch(
         raise UserError(f"{len(paths)} films are too many at once; take up to {MOST_FILMS}, or use predict.py.")
     from exports import write_archive
 
-    results = [{"name": clean_name(path.name), "error": ""} for path in paths]
+    results = [{"name": clean_name(path.name), "error": "", "cautions": []} for path in paths]
 
     def read_one(number: int, path: Path):
         tell(number, results[number]["name"])
         try:
-            return read_upload(reader, path, largest_mb, pixel_size_mm)
+            reading, pixels = read_upload(reader, path, largest_mb, pixel_size_mm)
         except UserError as error:
             results[number]["error"] = str(error)
             raise
+        results[number]["cautions"] = film_cautions(reading)
+        return reading, pixels
 
     def films() -> Iterator[tuple[str, Callable]]:
         for number, path in enumerate(paths):
@@ -103,13 +111,34 @@ def delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def film_cautions(reading: "Reading") -> list[str]:
+    """What the page of one film would show beside its points: its warnings, points that the model doubts, no scale."""
+    doubtful = [
+        symbol
+        for symbol, sureness in zip(SYMBOLS, reading.confidence, strict=True)
+        if sureness < DOUBTFUL_BELOW  # NaN, of no point or one without confidence, is not
+    ]
+    cautions = reading.cautions()
+    if doubtful:
+        cautions.append(f"Doubtful points: {', '.join(doubtful)}.")
+    if reading.pixel_size_mm is None and reading.known.any():
+        cautions.append(NO_SCALE)
+    return cautions
+
+
 def batch_table(results: list[dict], language: str = "en") -> str:
-    """What became of each film, as HTML."""
+    """What became of each film, and what to know of it, as HTML."""
     read = sum(not each["error"] for each in results)
-    head = html.escape(say(f"{read} of {len(results)} films read.", language))
-    rows = "".join(
-        f'<tr class="{"failed" if each["error"] else "read"}"><td>{html.escape(each["name"])}</td>'
-        f"<td>{html.escape(say(each['error'] or 'read', language))}</td></tr>"
-        for each in results
-    )
-    return f'<div class="ceph-text"><p>{head}</p><table>{rows}</table></div>'
+    cautioned = sum(bool(each["cautions"]) for each in results)
+    head = say(f"{read} of {len(results)} films read.", language)
+    head += " " + say(f"{cautioned} with cautions.", language) if cautioned else ""
+    rows = "".join(batch_row(each, language) for each in results)
+    return f'<div class="ceph-text"><p>{html.escape(head)}</p><table>{rows}</table></div>'
+
+
+def batch_row(result: dict, language: str) -> str:
+    """A film's row of the table."""
+    kind = "failed" if result["error"] else "cautioned" if result["cautions"] else "read"
+    cautions = "".join(f"<li>{html.escape(say(text, language))}</li>" for text in result["cautions"])
+    told = html.escape(say(result["error"] or "read", language)) + (f"<ul>{cautions}</ul>" if cautions else "")
+    return f'<tr class="{kind}"><td>{html.escape(result["name"])}</td><td>{told}</td></tr>'

@@ -1,4 +1,5 @@
-"""What a cross-validation teaches beyond its figures: 95 % radii for weights, and second opinions for training.
+"""What a cross-validation teaches beyond its figures: 95 % radii and intervals for weights, and second opinions for
+training.
 
 `python calibrate.py --dataset DIR --runs RUN0 RUN1 RUN2 --weights FILE -o OUT.safetensors`, where RUN0 to RUN2 are
 runs of `train.py --folds 3 --fold 0` to `--fold 2`: what each says of the films it was not trained on tells how large
@@ -8,6 +9,7 @@ what the runs say of those films, for `train.py --opinions`.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from checkpoint import load_model, save_weights
 from config import UserError
 from crossfit import CrossPredictions, check_recipe, cross_predict
 from flags import DEFAULT_CACHE, DEFAULT_DATASET
+from intervals import describe_intervals, fit_factors, interval_scores
 from opinions import write_opinions
 from report import describe_figures
 from scoring import score_films
@@ -80,8 +83,14 @@ def calibrate(options: argparse.Namespace) -> None:
     print("Cross-validated, each film by the run that had not seen it:\n" + describe_figures(figures) + "\n")
     show_coverage(errors_net, spreads_net, crossed.folds)
     calibration = fit_calibration(errors_net, spreads_net)
+    points_px, radius95_px = opinions_of(crossed, calibration)
+    scores = interval_scores(points_px, radius95_px, np.array([film.truth_px() for film in crossed.films]))
+    sizes_mm = [film.pixel_size_mm for film in crossed.films]
+    if not np.isnan(scores).all():
+        print(describe_intervals(points_px, radius95_px, sizes_mm, scores, crossed.folds))
+    calibration = replace(calibration, intervals=fit_factors(scores))
     if options.opinions is not None:
-        write_opinions(options.opinions, crossed.films, *opinions_of(crossed, calibration))
+        write_opinions(options.opinions, crossed.films, points_px, radius95_px)
         print(f"{options.opinions}: second opinions on {len(crossed.films)} films")
     if options.weights is not None:
         model, config, facts = load_model(options.weights)

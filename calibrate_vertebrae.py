@@ -50,7 +50,8 @@ def calibrate(options: argparse.Namespace) -> None:
     roots = [options.dataset, *options.also]
     films, _ = label_necks([film for root in roots for film in training_films(root)[0]], None, roots, [], True)
     finders = load_finders([run / BEST_NAME for run in options.runs], pick_device(options.device))
-    found = find_unseen(finders, [film for film in films if film.vertebrae.known.any()])
+    labelled = [film for film in films if film.vertebrae.known.any()]
+    found = [(film, neck) for film, _, neck in find_unseen(finders, labelled)]
     if not found:
         raise UserError("Every labelled film taught all of these runs; name the runs of different folds.")
     errors_net, spreads_net = neck_errors_net(found)

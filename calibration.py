@@ -7,7 +7,7 @@ network pixels, in which a network's errors are alike on films of any resolution
 113 (2018).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,9 +26,10 @@ class Calibration:
     factors: dict[str, float]  # by symbol; a landmark without errors to learn from has none
     films: int  # how many films it was learnt from
     symbols: tuple[str, ...] = SYMBOLS  # of the columns
+    intervals: dict[str, float] = field(default_factory=dict)  # of measurements, see intervals.py; {} in older weights
 
     def __post_init__(self):
-        numbers = (self.offset_net, self.films, *self.factors.values())
+        numbers = (self.offset_net, self.films, *self.factors.values(), *self.intervals.values())
         if not all(isinstance(number, (int, float)) and np.isfinite(number) and number >= 0 for number in numbers):
             raise ValueError("a calibration of something else than lengths")
 
@@ -40,7 +41,8 @@ class Calibration:
     def to_json(self) -> dict:
         """Plain types for a weights file; `Calibration(**content)` reads them."""
         names = {} if self.symbols == SYMBOLS else {"symbols": list(self.symbols)}
-        return {"offset_net": self.offset_net, "factors": self.factors, "films": self.films} | names
+        intervals = {"intervals": self.intervals} if self.intervals else {}
+        return {"offset_net": self.offset_net, "factors": self.factors, "films": self.films} | names | intervals
 
 
 def conformal_quantile(scores: np.ndarray, level: float = LEVEL) -> float:

@@ -37,6 +37,10 @@ METRICS = {
 }
 TAGS = ["medical-imaging", "cephalometry", "orthodontics", "radiography", "landmark-detection"]
 TRAINING = ("image_size", "epochs", "batch_size", "learning_rate", "schedule", "augmentation", "loss", "seed")
+STAGE_TRAINING = ("loss", "members", "parts", "balance", "seed")  # of cvm, which has no epochs
+DESCRIBED = """\
+`vertebrae` describes each neck to `cvm`, also those whose points taught it: cross-validated figures may be too good by
+that, figures of other films are not."""
 INTENDED = """\
 For research and teaching: measuring lateral cephalograms in studies, preparing annotation that people then correct,
 teaching how such measurements come about. **Not a medical device.** Nothing here may decide how a patient is treated,
@@ -203,8 +207,10 @@ def describe_training(part: str, content: dict | None, record: dict) -> str:
         settings = config_from_json(content).to_json()
     except (UserError, TypeError):  # another version's settings: config.json has them
         return text + "."
-    pairs = [f"{name.replace('_', ' ')} {settings[name]}" for name in TRAINING if settings.get(name) is not None]
-    return text + "; " + ", ".join(pairs) + "."
+    is_ensemble = settings["model"] == "cvm"
+    names = STAGE_TRAINING if is_ensemble else TRAINING
+    pairs = [f"{name.replace('_', ' ')} {settings[name]}" for name in names if settings.get(name) is not None]
+    return text + "; " + ", ".join(pairs) + "." + (f" {DESCRIBED}" if is_ensemble else "")
 
 
 def show(value: object, digits: int = 3) -> str:

@@ -110,9 +110,9 @@ def pull_weights(repo_id: str, revision: str | None) -> list[Path]:
 
     pulled = hub.pull_or_bundled(repo_id, revision)
     hub.show_pulled(pulled, command="demo.py")
-    # Landmark weights bring those of the neck that lie beside them.
-    first = pulled.get(BUNDLED.name)
-    return [first.path] if first else [each.path for each in pulled.values()]
+    from inference import files_to_load
+
+    return files_to_load({name: each.path for name, each in pulled.items()})
 
 
 def push_weights(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from backbone import CephModel
 from calibration import Calibration
 from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, make_reader
-from checkpoint import load_model
+from checkpoint import load_model, load_weights
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from files import file_hash
@@ -22,6 +22,7 @@ from head_finder import HeadFinder
 from losses import film_losses
 from model import decode_points, stage_probabilities, to_network_input
 
+LANDMARKS_NAME = "landmarks.safetensors"
 # Films per forward pass wherever figures are made: fixed, so that they do not depend on who asks.
 JUDGING_BATCH = 4
 NOTED_TURN_DEGREES = 20.0
@@ -188,7 +189,9 @@ def add_neck(prediction: Prediction, reader: CervicalReader, film: np.ndarray) -
     """The prediction with what the models of the neck say of the film. A picture that was refused for no cephalogram
     may be a crop of a neck.
     """
-    cervical, warnings = reader.read(film, prediction.landmarks_px if prediction.is_head else None)
+    # Without a face there may be a crop of the neck alone, which is read differently.
+    has_face = prediction.is_head and not np.isnan(prediction.landmarks_px).all()
+    cervical, warnings = reader.read(film, prediction.landmarks_px if has_face else None)
     if prediction.is_head:
         warnings = prediction.warnings + warnings
     elif cervical is None:
@@ -236,8 +239,28 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalP
     beside = weights.with_name(VERTEBRAE_NAME)
     if weights.suffix == beside.suffix and config.finds_landmarks and beside.exists():
         stage_weights = weights.with_name(STAGE_NAME)
-        predictor.cervical = make_reader(stage_weights if stage_weights.exists() else beside, device)
+        predictor.cervical = make_reader(stage_weights if goes_with_necks(stage_weights) else beside, device)
     return predictor
+
+
+def goes_with_necks(stage_weights: Path) -> bool:
+    """Whether a file is there and names the stage from vertebrae; a network on pictures reads by itself."""
+    return stage_weights.exists() and load_weights(stage_weights)[0].reads_necks
+
+
+def files_to_load(paths: dict[str, Path]) -> list[Path]:
+    """Of weights that lie in one folder, by file name, those to load so that all take part: landmark weights bring
+    those of the neck (see `load_predictor`), `cvm` brings `vertebrae`, and what reads by itself is loaded, too.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    stage_weights = paths.get(STAGE_NAME)
+    by_necks = stage_weights is not None and goes_with_necks(stage_weights)
+    leaders = [LANDMARKS_NAME, *([STAGE_NAME] if by_necks else []), VERTEBRAE_NAME]
+    first = next((paths[name] for name in leaders if name in paths), None)
+    alone = None if by_necks else stage_weights
+    return [path for path in (first, alone) if path is not None]
 
 
 def pick_device(name: str) -> torch.device:

@@ -84,6 +84,7 @@ PAGE = {
     "{} of {} lie outside their norm's band: one standard deviation, or its author's range.": (
         "계측치 {1}개 중 {0}개가 정상 범위(표준편차 1배 또는 저자가 제시한 범위)를 벗어났습니다."
     ),
+    "{} are too uncertain to read.": "{}개는 불확실하여 판독할 수 없습니다.",
     "above the norm": "정상보다 큼",
     "below the norm": "정상보다 작음",
     "a norm that its author gave as a range": "저자가 범위로 제시한 정상치",
@@ -145,6 +146,8 @@ PAGE = {
     "Read all": "모두 판독",
     "Save the archive (ZIP)": "압축 파일 저장 (ZIP)",
     "{} of {} films read.": "사진 {1}장 중 {0}장을 판독했습니다.",
+    "{} with cautions.": "{}장에 주의 사항이 있습니다.",
+    "Doubtful points: {}.": "불확실한 점: {}.",
     "read": "판독함",
 }
 

@@ -1,5 +1,6 @@
 """What models of the vertebrae say of films that taught none of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,13 @@ def was_taught(finder: VertebraFinder, film: Film) -> bool:
     return has_vertebrae(film.vertebrae) if names is None else film.film_id in names
 
 
-def find_unseen(finders: list[VertebraFinder], films: list[Film]) -> list[tuple[Film, Neck]]:
-    """The films that one of the models was not taught by and finds a neck on, with that neck."""
-    found = []
+def find_unseen(finders: list[VertebraFinder], films: list[Film]) -> Iterator[tuple[Film, np.ndarray, Neck]]:
+    """The films that one of the models was not taught by, each with its picture, read once, and what it says of it."""
     for film in tqdm(films, desc="Reading necks", unit="film"):
         finder = unbiased_finder(finders, film)
         if finder is not None:
-            found.append((film, finder.find(read_film(film.image_path))))
-    return found
+            picture = read_film(film.image_path)
+            yield film, picture, finder.find(picture)
 
 
 def neck_errors_net(found: list[tuple[Film, Neck]]) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +58,8 @@ def make_sample(film: Film, picture: np.ndarray, neck: Neck, describer: Vertebra
     """A neck as a stage is learnt from it.
 
     Args:
-        describer: the model with which the stage will be named.
+        describer: the model with which the stage will be named, even where the film's points taught it: another's
+            features have another order.
     """
     stretch = crop_stretch(picture, neck)
     features = describer.describe_neck(picture, neck, stretch)

@@ -22,10 +22,16 @@ class Norm:
         """How many standard deviations a value lies from the mean; None for a range."""
         return None if self.mean is None or self.sd is None else (value - self.mean) / self.sd
 
+    @property
+    def band(self) -> tuple[float, float]:
+        """The values that are called normal: within one standard deviation, or within the range."""
+        if self.low is not None:
+            return self.low, self.high
+        return self.mean - self.sd, self.mean + self.sd
+
     def reading(self, value: float) -> str:
         """ "low", "normal" or "high": outside one standard deviation, or outside the range."""
-        low = self.low if self.low is not None else self.mean - self.sd
-        high = self.high if self.high is not None else self.mean + self.sd
+        low, high = self.band
         return "low" if value < low else "high" if value > high else "normal"
 
 

@@ -6,11 +6,11 @@ Everything that comes from a file or a user is escaped.
 from html import escape
 from typing import TYPE_CHECKING
 
-from analysis import GROUPS
+from analysis import GROUPS, TOO_UNCERTAIN, UNSURE
 from config import STAGE_COUNT
 from norms import DEFAULT_CHOICE
 from wigglegram import UNITS, place, wigglegram
-from words import DOUBT_MARK, NO_SCALE, READER_MARK, USER_MARK, number, say
+from words import DOUBT_MARK, NO_SCALE, READER_MARK, SAYS_NOTHING, USER_MARK, number, say
 
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
@@ -51,11 +51,13 @@ def measures_panel(table: dict[str, dict], language: str) -> str:
     """All measurements that the points allow, by group, beside their norms."""
     if not table:
         return f'<p class="nothing">{escape(say("Nothing can be measured without points.", language))}</p>'
-    outside = sum(row["level"] != "normal" for row in table.values())
+    levels = [row["level"] for row in table.values()]
+    outside, unsure = levels.count("low") + levels.count("high"), levels.count(UNSURE)
     count = say(
         f"{outside} of {len(table)} lie outside their norm's band: one standard deviation, or its author's range.",
         language,
     )
+    count += " " + say(f"{unsure} are too uncertain to read.", language) if unsure else ""
     titles = ("Measurement", "Value", "Deviation", "Norm")
     head = "".join(f'<th scope="col">{escape(say(title, language))}</th>' for title in titles)
     bodies = "".join(group_rows(name, names, table, language) for name, names in GROUPS.items())
@@ -98,7 +100,7 @@ def marks(row: dict, language: str) -> str:
         signs.append((USER_MARK, say("rests on a point of the user's: taken as certain", language), row["edited"]))
     if row["reader_taught"]:
         signs.append((READER_MARK, say("rests on a point that readers taught", language), row["reader_taught"]))
-    if row["certain"] is False:
+    if row["certain"] is False and row["level"] != UNSURE:  # there the words say so
         signs.append((DOUBT_MARK, say("the interval reaches into another reading", language), []))
     return "".join(sign_of(sign, f"{text} {' '.join(symbols)}".strip()) for sign, text, symbols in signs)
 
@@ -124,7 +126,7 @@ def deviation_bar(row: dict, language: str) -> str:
 
     middle, left, right = BAR_HEIGHT / 2, across(-1), across(1)
     label = say("above the norm" if row["level"] == "high" else "below the norm", language)
-    label = say("within the norm", language) if row["level"] == "normal" else label
+    label = say(row["reading"], language) if row["level"] in ("normal", UNSURE) else label
     if row["deviation"] is not None:
         label += f" ({row['deviation']:+.1f} SD)"
     parts = [f'<rect class="band" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{BAR_HEIGHT:g}" rx="2"/>']
@@ -142,14 +144,18 @@ def deviation_bar(row: dict, language: str) -> str:
 def footnotes(table: dict[str, dict], language: str) -> str:
     """What the signs in the table mean, as far as they occur."""
     rows = table.values()
+    unsure = say(TOO_UNCERTAIN, language)
     notes = [
+        (unsure, any(row["level"] == UNSURE for row in rows), SAYS_NOTHING),
         ("…", any(row["low95"] is not None for row in rows), "95 % interval"),
         ("○", any(row["deviation"] is None for row in rows), "a norm that its author gave as a range"),
         (USER_MARK, any(row["edited"] for row in rows), "rests on a point of the user's: taken as certain"),
         (READER_MARK, any(row["reader_taught"] for row in rows), "rests on a point that readers taught"),
         (DOUBT_MARK, any(row["certain"] is False for row in rows), "the interval reaches into another reading"),
     ]
-    items = "".join(f"<li><b>{sign}</b> {escape(say(text, language))}</li>" for sign, occurs, text in notes if occurs)
+    items = "".join(
+        f"<li><b>{escape(sign)}</b> {escape(say(text, language))}</li>" for sign, occurs, text in notes if occurs
+    )
     return f'<ul class="footnotes">{items}</ul>' if items else ""
 
 

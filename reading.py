@@ -46,6 +46,7 @@ class Reading:
     scale_source: str = ""  # whence the pixel size comes, such as "from the DICOM file"
     weights: tuple[str, ...] = ()  # name and hash of each file of weights that took part
     cervical: Cervical | None = None  # the neck
+    interval_factors: dict[str, float] = field(default_factory=dict)  # see intervals.py
 
     @property
     def known(self) -> np.ndarray:
@@ -66,7 +67,8 @@ class Reading:
         """
         radius95_px = np.where(self.edited, 0.0, self.radius95_px)
         has_radius = self.known & (radius95_px > 0)
-        table = measure(self.points_px, self.pixel_size_mm, radius95_px if has_radius.any() else None, norm_set)
+        radii_px = radius95_px if has_radius.any() else None
+        table = measure(self.points_px, self.pixel_size_mm, radii_px, norm_set, self.interval_factors)
         for row in table.values():
             taught = {symbol: self.taught_by[LANDMARK_INDEX[symbol]] for symbol in row["points"]}
             row["edited"] = [symbol for symbol, teacher in taught.items() if teacher == USER]
@@ -112,7 +114,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     """
     points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
     confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
-    stage, probabilities, cervical, warnings = None, None, None, []
+    stage, probabilities, cervical, warnings, factors = None, None, None, [], {}
     read_by = [(predictor, predictor.predict(film)) for predictor in predictors]
     # Where one model sees no head, what another places on it is worth nothing; a neck may still have been read.
     refused = [(predictor, prediction) for predictor, prediction in read_by if not prediction.is_head]
@@ -122,6 +124,8 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
         for index in np.flatnonzero(new):
             taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
+        calibration = getattr(predictor, "calibration", None)  # models of the neck alone have none
+        factors = factors or (calibration.intervals if new.any() and calibration is not None else {})
         if stage is None and prediction.stage is not None:
             stage, probabilities = prediction.stage, prediction.stage_probabilities
         cervical = cervical or prediction.cervical
@@ -133,6 +137,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
+        interval_factors=factors,
     )  # fmt: skip
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from analysis import GROUPS
+from analysis import GROUPS, TOO_UNCERTAIN, UNSURE
 from config import SYMBOLS
 from norms import DEFAULT_CHOICE, NORM_CHOICES, NORM_SETS
 from reading import READER, USER, Reading, describe_stage
 from tracing import KIND_COLOURS, LINES, draw_line
 from visualize import place_label
 from wigglegram import UNITS, wigglegram
-from words import DOUBT_MARK, NO_SCALE, READER_MARK, USER_MARK, number, say
+from words import DOUBT_MARK, NO_SCALE, READER_MARK, SAYS_NOTHING, USER_MARK, number, say
 
 STYLE = Path(__file__).parent / "web" / "report.css"
 # What a clinician looks at first.
@@ -297,8 +297,8 @@ def measurement_row(name: str, row: dict, language: str) -> str:
 
 def reading_words(row: dict, language: str) -> str:
     """A reading in words, with a mark where its interval allows another."""
-    arrow = {"low": "▼ ", "normal": "", "high": "▲ "}[row["level"]]
-    doubt = f" {DOUBT_MARK}" if row["certain"] is False else ""
+    arrow = {"low": "▼ ", "high": "▲ "}.get(row["level"], "")
+    doubt = f" {DOUBT_MARK}" if row["certain"] is False and row["level"] != UNSURE else ""  # the words say so
     return f'<span class="{row["level"]}">{arrow}{escape(say(row["reading"], language))}{doubt}</span>'
 
 
@@ -306,6 +306,7 @@ def notes(reading: Reading, table: dict[str, dict], norm_set: str, language: str
     """What the marks mean, for whom the norms hold, and which weights read the film."""
     rows = table.values()
     marks = {
+        f"{say(TOO_UNCERTAIN, language)}: ": any(row["level"] == UNSURE for row in rows) and SAYS_NOTHING,
         f"{READER_MARK} ": any(row["reader_taught"] for row in rows) and "rests on a point that readers taught",
         f"{USER_MARK} ": any(row["edited"] for row in rows) and "rests on a point of the user's: taken as certain",
         f"{DOUBT_MARK} ": any(row["certain"] is False for row in rows) and "the interval reaches into another reading",

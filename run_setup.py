@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,25 @@ from schedule import has_horizon
 from twins import training_films
 
 CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
+# What the layers of cvm follow from: they are solved for at once, on necks that `vertebrae` has read, so epochs,
+# pictures and rates mean nothing to it. The flags after these belong to it alone, or to all models but it.
+CVM_SETTINGS = ("model", "loss", "members", "parts", "balance", "seed")
+CVM_ALONE = ("members", "parts", "balance", "needs", "unseen")
+NOT_CVM = ("also", "pseudo", "init_from", "opinions", "compile", "workers", "new_schedule", "folds")
+
+
+def check_flags(options: argparse.Namespace, model: str) -> None:
+    """Refuses flags that would be passed over in silence: someone who gives them expects another model.
+
+    Folders that stay empty (--cache, --logs) are no such flags, nor is --no-valid, which cvm keeps to anyway.
+    """
+    settings = {each.name for each in fields(Config)}  # among the options only where they were given
+    given = [name for name, value in vars(options).items() if name in settings or value not in (None, [], False)]
+    passed_over = (settings - set(CVM_SETTINGS)) | set(NOT_CVM) if model == "cvm" else set(CVM_ALONE)
+    unused = [name for name in given if name in passed_over]
+    if unused:
+        flags = ", ".join("--" + name.replace("_", "-") for name in unused)
+        raise UserError(f"--model {model} does not use {flags}; leave {'it' if len(unused) == 1 else 'them'} out.")
 
 
 def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:

@@ -2,7 +2,12 @@
 ensemble put together.
 
 Its figures are those of a repeated stratified cross-validation inside train: each crop is judged by the members that
-had not seen it. The temperature that calibrates its probabilities is fitted on the same answers.
+had not seen it, at a temperature that it had no part in (`stage_figures.py`).
+
+Each neck is found by a model of the vertebrae that its points did not teach, where --needs and --unseen name one. It is
+described by that of --needs all the same, whether its points taught that or not: each network has features of its own,
+in an order of its own, so that all must be described by the one that the stage will be named with. Figures of crops
+that taught it may be too good; `untaught` are those of the others.
 """
 
 import argparse
@@ -21,15 +26,14 @@ from dataset import describe_data
 from files import file_hash, read_bytes, write_bytes, write_json
 from films import Film, films_fingerprint
 from images import read_film
-from metrics import majority_figures, stage_figures, stage_intervals
-from neck_crossfit import load_finders, make_sample, unbiased_finder
+from neck_crossfit import load_finders, make_sample, unbiased_finder, was_taught
 from partition import split_folds
+from stage_figures import cross_figures, describe_cross
 from stage_input import NeckSample
 from stage_net import StageMember, StageNet
 from stage_training import StageTrainer
 from vertebra_finder import VertebraFinder
 
-TEMPERATURES = np.exp(np.linspace(np.log(0.4), np.log(2.5), 61))
 SHARED_NAME = "cvm.safetensors"
 
 
@@ -56,15 +60,14 @@ def train_stages(
     samples = kept_samples(run, config, finders, films)
     films = [film for film in films if film.film_id in samples]
     trainer = StageTrainer([samples[film.film_id] for film in films], config)
-    members, each = train_members(trainer, films, config)
-    answers = each["both"]
+    parts = held_out_parts(films, config)
+    members, answers = train_members(trainer, parts, config)
+    taught = np.array([was_taught(finders[0], film) for film in films])
+    figures = cross_figures(answers, parts, trainer.stages, taught, config)
     net = StageNet(config)
     for place, member in zip(net.members, members, strict=True):
         place.load_state_dict(member.state_dict())
-    mean = answers.mean(axis=0)
-    net.temperature.fill_(fit_temperature(mean, trainer.stages))
-    figures = cross_figures(answers, mean, float(net.temperature), trainer.stages, config)
-    figures["judgements"] = {name: headline(shares.mean(axis=0), trainer.stages) for name, shares in each.items()}
+    net.temperature.fill_(figures["temperature"])
     facts = {
         "films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name,
         "needs": {"vertebrae": file_hash(options.needs)}, "cross_validated": figures,
@@ -112,7 +115,9 @@ def stack(arrays: Iterable[np.ndarray]) -> torch.Tensor:
 
 
 def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict[str, NeckSample]:
-    """The films' necks by film id, each read by a model that no label of this film taught, if there is one."""
+    """The films' necks by film id, each found by a model that no label of this film taught, if there is one, and
+    described by the first.
+    """
     samples = {}
     for film in tqdm(films, desc="Reading necks", unit="film"):
         picture = read_film(film.image_path)
@@ -124,76 +129,32 @@ def gather_samples(finders: list[VertebraFinder], films: list[Film]) -> dict[str
     return samples
 
 
+def held_out_parts(films: list[Film], config: Config) -> np.ndarray:
+    """(rounds, N) the part that holds each film out, in every repetition; another seed gives other parts."""
+    rounds = config.members // config.parts
+    place = {film.film_id: row for row, film in enumerate(films)}
+    parts = np.zeros((rounds, len(films)), dtype=int)
+    for repetition in range(rounds):
+        for part, held_out in enumerate(split_folds(films, config.parts, seed=config.seed * rounds + repetition)):
+            parts[repetition, [place[film.film_id] for film in held_out]] = part
+    return parts
+
+
 def train_members(
-    trainer: StageTrainer, films: list[Film], config: Config
+    trainer: StageTrainer, parts: np.ndarray, config: Config
 ) -> tuple[list[StageMember], dict[str, np.ndarray]]:
     """All members, and what each said of the crops that it had not seen, together and by each of its judgements:
     (rounds, N, 6).
+
+    Args:
+        parts: (rounds, N) of `held_out_parts`.
     """
-    rounds = config.members // config.parts
-    place = {film.film_id: row for row, film in enumerate(films)}
-    cuts = [split_folds(films, config.parts, seed=repetition) for repetition in range(rounds)]
     members, answers = [], {}
     for index in tqdm(range(config.members), desc="Teaching", unit="member"):
         repetition, part = divmod(index, config.parts)
-        held_out = cuts[repetition][part]
-        unseen = np.array([place[film.film_id] for film in held_out])
-        member = trainer.fit(np.setdiff1d(np.arange(len(films)), unseen))
+        unseen = np.flatnonzero(parts[repetition] == part)
+        member = trainer.fit(np.flatnonzero(parts[repetition] != part))
         for name, shares in trainer.shares_of(member, unseen).items():
-            answers.setdefault(name, np.zeros((rounds, len(films), STAGE_COUNT)))[repetition, unseen] = shares
+            answers.setdefault(name, np.zeros((*parts.shape, STAGE_COUNT)))[repetition, unseen] = shares
         members.append(member)
     return members, answers
-
-
-def fit_temperature(shares: np.ndarray, stages: np.ndarray) -> float:
-    """The temperature under which the held-out answers (N, 6) are likeliest (Guo et al., ICML 2017)."""
-    logs = np.log(np.maximum(shares, 1e-6))
-    losses = []
-    for temperature in TEMPERATURES:
-        scaled = logs / temperature
-        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-        losses.append(-scaled[np.arange(len(stages)), stages].mean())
-    return float(TEMPERATURES[int(np.argmin(losses))])
-
-
-def calibrated(shares: np.ndarray, temperature: float) -> np.ndarray:
-    """(N, 6) probabilities sharpened or softened."""
-    powered = np.maximum(shares, 1e-6) ** (1.0 / temperature)
-    return powered / powered.sum(axis=1, keepdims=True)
-
-
-def cross_figures(
-    answers: np.ndarray, mean: np.ndarray, temperature: float, stages: np.ndarray, config: Config
-) -> dict:
-    """Figures of each repetition and of the mean of what networks that had not seen a crop say of it."""
-    truth = stages + 1
-    each = [headline(calibrated(shares, temperature), stages) for shares in answers]
-    together = stage_figures(mean.argmax(axis=1) + 1, truth, calibrated(mean, temperature))
-    return {
-        "films": len(truth),
-        "repetitions": each,
-        "mean": {name: float(np.mean([figures[name] for figures in each])) for name in each[0]},
-        "together": together | {"interval95": stage_intervals(mean.argmax(axis=1) + 1, truth)},
-        "temperature": temperature,
-        "majority": majority_figures(truth, config.stage_counts),
-    }
-
-
-def headline(shares: np.ndarray, stages: np.ndarray) -> dict:
-    """The figures of probabilities (N, 6) against stages (N,) 0-5 that are plain numbers."""
-    figures = stage_figures(shares.argmax(axis=1) + 1, stages + 1, shares)
-    return {name: figures[name] for name in ("accuracy", "macro_f1", "qwk", "mae", "within_one", "ece")}
-
-
-def describe_cross(figures: dict) -> str:
-    """The cross-validation in a few lines."""
-    lines = [f"Cross-validated on {figures['films']} films, accuracy / kappa / macro-F1 / within one stage:"]
-    rows = [("mean of the repetitions", figures["mean"]), ("their members together", figures["together"])]
-    judged = [(f"  of these by {name} alone", row) for name, row in figures["judgements"].items() if name != "both"]
-    for title, row in [*rows, *judged, ("always the most frequent stage", figures["majority"])]:
-        numbers = " / ".join(f"{row[name]:.3f}" for name in ("accuracy", "qwk", "macro_f1", "within_one"))
-        lines.append(f"  {title}: {numbers}")
-    spans = ", ".join(f"{name} {low:.3f}-{high:.3f}" for name, (low, high) in figures["together"]["interval95"].items())
-    lines.append(f"  95 % intervals of the members together: {spans}")
-    lines.append(f"  calibration error {figures['together']['ece']:.3f} at temperature {figures['temperature']:.2f}")
-    return "\n".join(lines)

@@ -31,6 +31,7 @@ from neck_dataset import NeckDataset, describe_necks, neck_facts
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
 from run_setup import (
+    check_flags,
     check_held_out,
     check_same_films,
     choose_films,
@@ -144,8 +145,8 @@ def train_network(options: argparse.Namespace, asked: Config, run: Path, process
 
 def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: Processes, device) -> int:
     """`train` for cvm, which learns by a cross-validation of its own; returns the exit status."""
-    if options.folds or processes.world > 1:
-        raise UserError("cvm makes its own folds and uses one process; leave --folds and torchrun out.")
+    if processes.world > 1:
+        raise UserError("cvm uses one process; leave torchrun out.")
     open_run(run, options.restart, processes)
     options.no_valid = True  # valid is for evaluate.py, once
     films, _ = choose_films(options)
@@ -155,7 +156,8 @@ def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: 
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
-    """Refuses options that contradict each other before any work starts."""
+    """Refuses options that contradict each other, or the model, before any work starts."""
+    check_flags(options, config.model)
     if options.no_valid and options.folds:
         raise UserError("--no-valid and --folds exclude each other; choose one.")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):

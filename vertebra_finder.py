@@ -32,7 +32,9 @@ LARGEST_STRANGENESS = 0.5
 SEARCH_DOUBT = 0.6
 SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
 SEARCHED = 4  # of these places are looked at again, the least doubtful ones
-FEATURE_LEVELS = (3, 4)  # of the network, at strides 16 and 32: what it sees there is a corner of a body or a border
+# Of the network, at strides 16 and 32: what it sees there is a corner of a body or a border. A shallower network is
+# asked for the deepest that it has.
+FEATURE_LEVELS = (3, 4)
 # Looks that the last answer is the mean of: their frames differ by these factors of size.
 LOOK_SIZES = (0.9, 1.0, 1.1)
 # Where the 13 points lie, from gonion and below porion in units of S-N, in mean and before a look has been taken.
@@ -182,9 +184,15 @@ class VertebraFinder:
         return self.make_neck(frame.to_px(points_net), sureness, frame.length_to_px(spread_net), frame)
 
     @property
+    def feature_levels(self) -> list[int]:
+        """What `describe` looks at: of `FEATURE_LEVELS`, those that the network has, or else its deepest."""
+        deepest = len(self.config.widths) - 1
+        return sorted({min(level, deepest) for level in FEATURE_LEVELS})
+
+    @property
     def feature_count(self) -> int:
         """How many numbers `describe` gives."""
-        return POINT_COUNT * sum(self.config.widths[level] for level in FEATURE_LEVELS)
+        return POINT_COUNT * sum(self.config.widths[level] for level in self.feature_levels)
 
     def describe_neck(self, picture: np.ndarray, neck: Neck, stretch: float) -> np.ndarray:
         """`describe` of a neck that was found on a picture (height, width) uint8, shown as a positive."""
@@ -206,7 +214,7 @@ class VertebraFinder:
         places = (2 * np.where(known[:, None], points_net, 0.0) + 1) / np.array(self.size) - 1  # -1 to 1
         grid = torch.from_numpy(places).to(self.device, torch.float32)[None, :, None]
         each = []
-        for level in FEATURE_LEVELS:
+        for level in self.feature_levels:
             sampled = functional.grid_sample(levels[level].float(), grid, align_corners=False)  # (1, C, 13, 1)
             at_points = sampled[0, :, :, 0].T.cpu().numpy()
             each.append(np.where(known[:, None], at_points, np.nan).flatten())

@@ -20,6 +20,8 @@ INK, SOFT, BAND, LOW, HIGH = (
     )
 )  # fmt: skip
 
+COLOURS = {"low": LOW, "normal": INK, "high": HIGH, "unsure": SOFT}  # by the level of a measurement
+
 
 def wigglegram(table: dict[str, dict], names: list[str], language: str = "en", title: str = "") -> str:
     """An SVG with a row for each measurement of `analysis.measure` among `names` that the film has.
@@ -83,7 +85,7 @@ def draw_zigzag(rows: list[tuple[str, dict]]) -> str:
 
 def draw_row(name: str, row: dict, y: float, language: str) -> str:
     """A measurement's name, its interval, its mark and its value."""
-    here, colour = place(row, row["value"]), {"low": LOW, "normal": INK, "high": HIGH}[row["level"]]
+    here, colour = place(row, row["value"]), COLOURS[row["level"]]
     label = say(name, language)
     value = f"{row['value']:.1f}{UNITS[row['unit']]}".replace("-", "−")
     hint = f"{label}: {value}, {say(row['reading'], language)}"

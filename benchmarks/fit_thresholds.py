@@ -16,13 +16,13 @@ from sklearn.model_selection import StratifiedKFold
 
 from cervical import crop_stretch
 from config import STAGE_COUNT, UserError
-from images import read_film
 from inference import pick_device
 from metrics import stage_figures
 from neck import labels_folder, with_vertebrae
 from neck_crossfit import find_unseen, load_finders
+from stage_input import measures_of
 from twins import training_films
-from vertebrae_geometry import BODIES, BORDERS, MEASURES, Thresholds, all_measures, shape_index
+from vertebrae_geometry import BODIES, BORDERS, MEASURES, Thresholds, shape_index
 
 CONCAVE = np.arange(0.02, 0.161, 0.005)
 HEIGHTS = np.arange(0.60, 1.101, 0.01)
@@ -57,9 +57,9 @@ def read_measures(root: Path, weights: list[Path], device) -> tuple[np.ndarray, 
     films = with_vertebrae(training_films(root)[0], labels_folder(root, "train"))
     found = find_unseen(load_finders(weights, device), [film for film in films if film.stage is not None])
     rows, stages = [], []
-    for film, neck in found:
+    for film, picture, neck in found:
         if neck.is_seen and not np.isnan(neck.points_px).any():
-            rows.append(all_measures(neck.points_px * [1.0, crop_stretch(read_film(film.image_path), neck)]))
+            rows.append(measures_of(neck.points_px, crop_stretch(picture, neck)))
             stages.append(film.stage)
     if len(set(stages)) < STAGE_COUNT:
         raise UserError(f"{root} has no training crops of all stages to fit to; name another data set.")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis import measure
+from analysis import TOO_UNCERTAIN, UNSURE, WITHIN, measure
 from config import LANDMARK_INDEX, SYMBOLS
 from measurements import MEASUREMENTS
 from norms import NORM_SETS, NORMS, norms_of
@@ -192,6 +192,41 @@ def test_intervals_follow_the_radii():
     partly = measure(points_px, 0.1, radius95_px)
     assert partly["SNA"]["low95"] is None and partly["SNB"]["low95"] is not None
     assert measure(points_px, 0.1)["SNA"]["low95"] is None
+
+
+def test_an_interval_that_says_nothing_is_said_in_words():
+    points_px = head(A=N + degrees(50, 98), B=N + degrees(90, 100)) * 10  # SNA 82, the very norm of 82 +- 2
+
+    def sna(radius95_px: float, points_px=points_px) -> dict:
+        return measure(points_px, 0.1, np.full(29, radius95_px))["SNA"]
+
+    narrow, wide = sna(20.0), sna(40.0)
+    assert narrow["high95"] - narrow["low95"] < 8 < wide["high95"] - wide["low95"]
+    assert (narrow["level"], narrow["reading"]) == ("normal", WITHIN)
+    assert (wide["level"], wide["reading"], wide["certain"]) == (UNSURE, TOO_UNCERTAIN, False)
+    far = sna(40.0, head(A=N + degrees(50, 78), B=N + degrees(90, 100)) * 10)  # 102: all of its interval is high
+    assert far["certain"] is True and far["level"] == "high"
+    range_norm = measure(head(Go=(0, 80), Gn=np.array([0, 80]) + degrees(70, 32)) * 10, 0.1, np.full(29, 90.0))
+    row = range_norm["SN-GoGn"]
+    assert row["high95"] - row["low95"] > 2 * (36 - 28) and row["level"] == UNSURE, "twice an author's range"
+
+
+def test_a_learnt_factor_stretches_an_interval():
+    points_px = head(A=N + degrees(50, 98), B=N + degrees(90, 100), Go=(0, 80), Me=(60, 110)) * 10
+    plain = measure(points_px, 0.1, np.full(29, 10.0))
+    stretched = measure(points_px, 0.1, np.full(29, 10.0), interval_factors={"SNA": 0.5, "Lower_gonial_angle": 2.0})
+    for name, factor in {"SNA": 0.5, "SNB": 1.0, "Lower gonial angle": 2.0}.items():
+        for end in ("low95", "high95"):
+            away, before = (table[name][end] - plain[name]["value"] for table in (stretched, plain))
+            assert away == pytest.approx(factor * before)
+
+
+def test_a_line_that_may_lie_any_way_has_no_torn_interval():
+    """Molars and premolars a millimetre apart: their line may point to any side, but the value stays inside."""
+    close = {"UMT": (50, 59), "LMT": (50, 61), "UPM": (51, 59), "LPM": (51, 61)}
+    row = measure(head(**FLAT, **close) * 10, 0.1, np.full(29, 40.0))["Occlusal cant"]
+    assert row["low95"] <= row["value"] <= row["high95"] and row["high95"] - row["low95"] < 360
+    assert row["reading"] == TOO_UNCERTAIN
 
 
 def test_norms_are_whole_and_ranges_stay_ranges():

@@ -19,11 +19,12 @@ from small_weights import make_weights
 
 import demo
 from batch import batch_table, read_batch, read_pixel_size
-from config import UserError
+from config import SYMBOLS, UserError
 from desk import EXPORTS, SCALE_SOURCES, list_examples
+from inference import REFUSAL
 from norms import NORM_CHOICES
 from reading import describe_reading
-from words import WORDS, say
+from words import NO_SCALE, WORDS, say
 
 ROOT = Path(demo.__file__).parent
 
@@ -146,6 +147,25 @@ def test_many_films_become_one_archive(tmp_path):
     assert not any(path.exists() for path in (*films, broken)), "an upload stays on the disk"
     html = batch_table(results)
     assert "2 of 3 films read." in html and "<b>c" not in html
+
+
+def test_the_table_tells_what_to_know_of_each_film(tmp_path):
+    """What a reading warns of, points in doubt, an unknown scale and a film that is none: all in the film's row."""
+    confidence = np.where(np.arange(29) == SYMBOLS.index("Co"), 0.2, 0.9)
+    negative = "The film is a negative; it was read as a positive."
+    doubted = make_reading(confidence=confidence, warnings=[negative])
+    paths = [write_film(tmp_path, "a.png")]
+    results = read_batch(KnowingReader(doubted), paths, tmp_path / "films.zip", 30)
+    said = [negative, "Doubtful points: Co.", NO_SCALE]
+    assert results[0]["cautions"] == said and results[0]["error"] == ""
+    html = batch_table(results)
+    assert all(text in html for text in said) and 'class="cautioned"' in html and "1 with cautions." in html
+    assert "negative" not in batch_table(results, "ko") and "불확실한 점: Co." in batch_table(results, "ko")
+    nothing = make_reading(points_px=np.full((29, 2), np.nan), warnings=[REFUSAL])
+    (refused,) = read_batch(KnowingReader(nothing), [write_film(tmp_path, "b.png")], tmp_path / "films.zip", 30, 0.1)
+    assert refused["cautions"] == [REFUSAL]
+    (fine,) = read_batch(KnowingReader(), [write_film(tmp_path, "c.png")], tmp_path / "films.zip", 30, 0.1)
+    assert fine["cautions"] == [] and 'class="read"' in batch_table([fine])
 
 
 def test_a_batch_of_nothing_or_too_much_is_refused(tmp_path):

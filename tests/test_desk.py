@@ -3,12 +3,14 @@
 import json
 import threading
 import time
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from known_reading import KnowingReader, make_reading
 
+from analysis import TOO_UNCERTAIN
 from cervical import NO_NECK
 from config import SYMBOLS, UserError
 from desk import Desk
@@ -17,6 +19,7 @@ from intake import Film
 from lightbox import Lightbox
 from panels import sections, stage_panel
 from reader import MOST_WAITING, Reader, without_folders
+from words import SAYS_NOTHING, say
 
 FILM = Film("film", np.zeros((2400, 1935), np.uint8), 0.1)
 
@@ -203,6 +206,18 @@ def test_every_measurement_shows_value_norm_source_and_for_whom():
         assert f'data-measure="{name}"' in html and row["source"] in html
     assert html.count("<svg") == len(table) and html.count('class="interval"') == len(table)
     assert "chosen for good faces" in html and "†" in html
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_measurement_that_says_nothing_is_said_in_words(language):
+    words = say(TOO_UNCERTAIN, language)
+    assert words not in sections(make_reading(radius_px=1.0), language=language)["measures"]
+    reading = make_reading(radius_px=40.0)
+    unsure = sum(row["level"] == "unsure" for row in reading.measurements().values())
+    panel = sections(reading, language=language)["measures"]
+    assert panel.count(f'<span class="reading">{words}</span>') == panel.count('<tr class="unsure"') == unsure > 10
+    assert say(f"{unsure} are too uncertain to read.", language) in panel
+    assert escape(say(SAYS_NOTHING, language)) in panel
 
 
 def test_panels_escape_what_comes_from_outside():

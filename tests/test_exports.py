@@ -55,6 +55,15 @@ def test_one_film_gives_one_file_of_each_kind(tmp_path):
     assert '<html lang="ko">' in paths["report"].read_text()
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "too uncertain to read"), ("ko", "불확실하여 판독할 수 없음")])
+def test_files_say_what_is_too_uncertain(tmp_path, language, words):
+    paths = export_film(make_reading(radius_px=40.0), FILM, tmp_path, language, kinds=("measurements", "json"))
+    table = io.StringIO(paths["measurements"].read_text("utf-8-sig"))
+    rows = {row["measurement"]: row for row in csv.DictReader(table)}
+    assert (rows["Wits"]["reading"], rows["Wits"]["level"], rows["Wits"]["certain"]) == (words, "unsure", "no")
+    assert json.loads(paths["json"].read_text())[0]["measurements"]["Wits"]["reading"] == "too uncertain to read"
+
+
 def test_the_overlay_shows_tracing_and_points(tmp_path):
     drawn = cv2.imread(str(export_film(small_reading(), FILM, tmp_path)["overlay"]))
     assert (drawn != 90).any(axis=2).mean() > 0.01

@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_hub import OWNER, REPO, WRITER
+from fake_hub import REPO, WRITER
 from huggingface_hub import constants
 from small_weights import write_tiny
 
-import demo
 import hub
 from config import UserError
 from hub import HubUnreachable, pull, pull_all, pull_or_bundled, push
@@ -122,22 +121,6 @@ def test_the_bundled_weights_serve_while_the_hub_is_away(fake, tmp_path, monkeyp
     for name, each in served.items():
         assert each.path == tmp_path / "weights" / name and each.commit is None
         assert "cannot be reached" in each.note and "The bundled weights serve" in each.note
-
-
-def test_the_demo_reads_with_a_repositorys_weights_and_says_which(fake, tmp_path, monkeypatch, capsys):
-    pushed = push(REPO, [write_tiny(tmp_path / f"{part}.safetensors", part) for part in ("landmarks", "cvm")], say=str)
-    (path,) = demo.find_weights(demo.make_parser().parse_args(["--repo-id", REPO]))
-    assert path.name == "landmarks.safetensors" and path.parent.name == pushed.commit
-    assert (path.parent / "cvm.safetensors").is_file(), "they are looked up beside the landmarks"
-    assert pushed.commit in capsys.readouterr().out
-    bundled = write_tiny(tmp_path / "weights" / "landmarks.safetensors")
-    monkeypatch.setattr(hub, "BUNDLED", bundled.parent)
-    fake.stop()
-    assert demo.find_weights(demo.make_parser().parse_args(["--repo-id", f"{OWNER}/other"])) == [bundled]
-    told = capsys.readouterr().err
-    assert told.startswith("demo.py: ") and "The bundled weights serve." in told and len(told.splitlines()) == 1
-    assert demo.find_weights(demo.make_parser().parse_args(["--repo-id", REPO])) == [path], "what was fetched serves"
-    assert "fetched before serves" in capsys.readouterr().err
 
 
 def test_offline_mode_is_said(fake, tmp_path):

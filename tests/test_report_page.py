@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from known_reading import make_reading
 
-from analysis import GROUPS
+from analysis import GROUPS, TOO_UNCERTAIN
 from anatomy import make_anatomy
 from cervical import Cervical
 from config import SYMBOLS
@@ -25,6 +25,7 @@ from report_page import NOT_A_DEVICE, report_page
 from vertebra_finder import Neck
 from vertebrae_geometry import measure_vertebrae
 from wigglegram import across, place, wigglegram
+from words import SAYS_NOTHING, say
 
 FILM = np.full((2400, 1935), 60, dtype=np.uint8)
 DATE = datetime.date(2026, 3, 1)
@@ -108,6 +109,20 @@ def test_marks_tell_whose_points_a_measurement_rests_on():
     assert "placed by the user" in marked and "taught by readers" in marked
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_says_nothing_is_said_in_words(language):
+    words, meaning = say(TOO_UNCERTAIN, language), say(SAYS_NOTHING, language)
+    sure = report_page(make_reading(radius_px=1.0), FILM, language)
+    assert words not in sure and meaning not in sure
+    table = make_reading(radius_px=40.0).measurements()
+    unsure = [name for name, row in table.items() if row["level"] == "unsure"]
+    assert {"Wits", "SNA"} <= set(unsure) < set(table)
+    page = report_page(make_reading(radius_px=40.0), FILM, language)
+    first, second = page.split('<section class="sheet">')[1:]
+    assert words in first, "at a glance, too"
+    assert second.count(f'<span class="unsure">{words}</span>') == len(unsure) and second.count(meaning) == 1
+
+
 def test_without_points_or_scale_or_stage_the_report_stays_whole():
     none = make_reading(None, points_px=np.full((29, 2), np.nan), radius95_px=np.full(29, np.nan))
     page = report_page(none, FILM)
@@ -160,7 +175,8 @@ def test_places_are_deviations_or_shares_of_a_range():
             assert place(row, row["value"]) == pytest.approx(row["deviation"])
         else:
             assert place(row, row["norm_low"]) == pytest.approx(-1) and place(row, row["norm_high"]) == pytest.approx(1)
-        assert (abs(place(row, row["value"])) <= 1) == (row["level"] == "normal")
+        if row["level"] != "unsure":
+            assert (abs(place(row, row["value"])) <= 1) == (row["level"] == "normal")
     assert across(-9) == across(-4) < across(0) < across(1) < across(4) == across(9)
 
 

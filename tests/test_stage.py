@@ -12,14 +12,14 @@ import torch
 import evaluate
 import predict
 import train
-from cervical import NO_NECK, CervicalReader, likely_stages
+from cervical import CROP_ALONE, NO_NECK, CervicalReader, likely_stages
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
 from films import scan_split
 from geometry import Letterbox
 from head import HeadFrame
 from images import read_film
-from inference import load_predictor
+from inference import CervicalPredictor, load_predictor
 from model import build_model
 from neck import labels_folder, mean_neck, with_vertebrae
 from neck_crossfit import make_sample, unbiased_finder
@@ -28,7 +28,7 @@ from neck_scoring import read_necks, score_cervical
 from stage_input import NeckSample, measures_of
 from stage_namer import StageNamer
 from stage_net import LinearReading, ordinal_loss, stage_shares
-from stage_run import calibrated, fit_temperature
+from stage_run import held_out_parts
 from stage_training import StageTrainer, fit_reading
 from vertebra_finder import Neck, VertebraFinder
 
@@ -124,6 +124,10 @@ def test_a_finder_describes_a_neck_however_it_lies(oracle, drawn_phantoms):
     ]
     shown = [make_sample(film, 255 - picture if neck.frame.negative else picture, neck, finder) for neck in necks]
     assert np.array_equal(shown[0].features, shown[1].features), "a negative is described as its positive"
+    shallow = make_config("vertebrae", neck_shape=oracle.config.neck_shape, widths=(16, 16, 24, 32))
+    small = VertebraFinder(build_model(shallow), shallow, torch.device("cpu"))
+    assert small.feature_count == 13 * 32, "a network without a fifth level is asked for its deepest"
+    assert small.describe(picture, points, 1.0).shape == (small.feature_count,)
     lacking = finder.describe(picture, np.where(np.arange(13)[:, None] < 8, points, np.nan), 1.0)
     count = np.isnan(lacking).sum()
     assert count == 5 * finder.feature_count // 13
@@ -156,16 +160,12 @@ def test_rare_stages_count_more(oracle):
     assert weights.mean() == pytest.approx(1.0) and weights[16] / weights[0] == pytest.approx(2.0)
 
 
-def test_temperature_makes_confident_answers_honest():
-    generator = np.random.default_rng(0)
-    truth = generator.integers(0, 6, 4000)
-    named = np.where(generator.random(4000) < 0.6, truth, generator.integers(0, 6, 4000))
-    sure = np.full((4000, 6), 0.002)
-    sure[np.arange(4000), named] = 0.99
-    temperature = fit_temperature(sure, truth)
-    assert temperature > 1.5
-    mean = calibrated(sure, temperature).max(axis=1).mean()
-    assert abs(mean - (named == truth).mean()) < 0.05
+def test_another_seed_gives_other_parts(drawn_phantoms):
+    films = scan_split(drawn_phantoms, "train")
+    cut = [held_out_parts(films, make_config("cvm", members=4, parts=2, seed=seed)) for seed in (0, 0, 1)]
+    assert cut[0].shape == (2, len(films)) and np.array_equal(cut[0], cut[1])
+    assert not np.array_equal(cut[0], cut[2])
+    assert {tuple(np.bincount(row)) for row in cut[0]} <= {(3, 3), (len(films) // 2, len(films) - len(films) // 2)}
 
 
 @pytest.fixture
@@ -216,6 +216,41 @@ def test_a_neck_is_read_by_a_model_that_its_labels_did_not_teach(drawn_phantoms)
     assert unbiased_finder([shared, fold], bare) is shared  # what is not labelled can have taught none
 
 
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--epochs", "3", "--learning-rate", "0.1"], "does not use --epochs, --learning-rate; leave them out"),
+        (["--image-size", "64"], "--image-size; leave it out"),
+        (["--batch-size", "8"], "--batch-size"),
+        (["--no-pretrained"], "--pretrained"),
+        (["--folds", "3"], "--folds"),
+        (["--also", "more", "--compile"], "--also, --compile"),
+        (["--init-from", "best_model.pth"], "--init-from"),
+    ],
+)
+def test_flags_without_a_meaning_are_refused(drawn_phantoms, tmp_path, capsys, flags, named):
+    arguments = ["--model", "cvm", "--dataset", str(drawn_phantoms), "--output", str(tmp_path), "--needs", "x", *flags]
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: --model cvm") and named in error and len(error.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flags", [["--members", "5"], ["--balance", "0"], ["--needs", "x"], ["--unseen", "x"]])
+def test_flags_of_cvm_are_refused_elsewhere(drawn_phantoms, tmp_path, capsys, flags):
+    arguments = ["--model", "vertebrae", "--dataset", str(drawn_phantoms), "--output", str(tmp_path), *flags]
+    assert train.main(arguments) == 2
+    assert f"--model vertebrae does not use {flags[0]}" in capsys.readouterr().err
+
+
+def test_the_members_follow_the_seed(stage_run, capsys):
+    seeded = [*stage_run.arguments, "--run", "other", "--seed", "1"]
+    assert train.main(seeded) == 0
+    models = [load_model(stage_run.folder.with_name(name) / "cvm.safetensors")[0] for name in ("cvm", "other")]
+    first, other = (model.members[0].by_measures.weight for model in models)
+    assert not torch.equal(first, other)
+
+
 def test_what_is_missing_is_named(drawn_phantoms, tmp_path, capsys):
     place = ["--dataset", str(drawn_phantoms), "--output", str(tmp_path)]
     assert train.main(["--model", "cvm", *place]) == 2
@@ -258,6 +293,18 @@ def test_a_neck_is_read_with_stage_rule_and_reason(stage_run, oracle, drawn_phan
     assert figures["vertebrae"]["mean_px"] == 0.0 and figures["cvm"]["films"] == figures["vertebrae"]["films"]
     nothing, warnings = reader.read(np.zeros((40, 40), dtype=np.uint8))
     assert nothing is None and warnings == [NO_NECK]
+
+
+def test_weights_of_necks_alone_read_a_crop_as_a_crop(oracle, drawn_phantoms, monkeypatch):
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    asked = []
+    neck = oracle.find(read_film(film.image_path))
+    finder = SimpleNamespace(find=lambda picture, landmarks: asked.append(landmarks) or neck)
+    predictor = CervicalPredictor(CervicalReader(finder), oracle.config)
+    monkeypatch.setattr("cervical.fills_picture", lambda picture, neck: True)
+    prediction = predictor.predict(read_film(film.image_path))
+    assert asked == [None], "no face is known, so none is to tell where the neck lies"
+    assert CROP_ALONE in prediction.warnings
 
 
 def test_a_neck_cut_by_the_border_gets_no_stage(oracle, drawn_phantoms):
