@@ -12,9 +12,11 @@ import torch
 import evaluate
 import predict
 import train
+from benchmarks import fit_thresholds
 from cervical import CROP_ALONE, NO_NECK, CervicalReader, likely_stages
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
+from files import read_bytes
 from films import scan_split
 from geometry import Letterbox
 from head import HeadFrame
@@ -214,6 +216,19 @@ def test_a_neck_is_read_by_a_model_that_its_labels_did_not_teach(drawn_phantoms)
     assert unbiased_finder([shared, taught], film) is None
     bare = replace(film, vertebrae=replace(film.vertebrae, points_px=np.full((13, 2), np.nan), box_px=None))
     assert unbiased_finder([shared, fold], bare) is shared  # what is not labelled can have taught none
+
+
+def test_thresholds_are_fitted_to_films_that_are_read_once(drawn_phantoms, oracle, monkeypatch):
+    monkeypatch.setattr("benchmarks.fit_thresholds.load_finders", lambda paths, device: [oracle])
+    monkeypatch.setattr("benchmarks.fit_thresholds.STAGE_COUNT", 1)
+    read = []
+    monkeypatch.setattr("images.read_bytes", lambda path, *limits: read.append(path) or read_bytes(path, *limits))
+    measures, stages = fit_thresholds.read_measures(drawn_phantoms, [], torch.device("cpu"))
+    whole = [film for film in labelled(drawn_phantoms, "train") if film.stage and film.vertebrae.known.all()]
+    assert measures.shape == (len(whole), 15) and stages.tolist() == [film.stage for film in whole]
+    pictures = [path for path in read if path.parent.name == "Cephalograms"]
+    in_train = [path for path in pictures if "train" in path.parts]
+    assert len(in_train) == len(set(in_train)) >= len(whole)
 
 
 @pytest.mark.parametrize(
