@@ -4,6 +4,8 @@ An angle or ratio needs no scale; a length is only given in mm, where the pixel 
 one of its points is not made.
 """
 
+from statistics import NormalDist
+
 import numpy as np
 
 from config import LANDMARK_INDEX
@@ -15,9 +17,8 @@ DEVIATIONS_IN_RADIUS95 = 2.4477
 DRAWS = 2000
 WITHIN = "within the norm"
 UNSURE, TOO_UNCERTAIN = "unsure", "too uncertain to read"  # a level, and what is said of it
-# An interval wider than this many bands of the norm says nothing, unless all of it has one reading: a band is one
-# standard deviation to either side or the author's range, so these are two deviations to either side.
-WIDEST_IN_BANDS = 2.0
+DEVIATIONS_IN_INTERVAL95 = 1.96
+LEAST_LIKELY = 2 / 3  # a reading is given, though the interval holds all three, if it is twice as likely as the others
 
 # In which order people read them: across the face's depth, its height, the teeth, the skin.
 GROUPS = {
@@ -59,7 +60,7 @@ def measure(
     Returns:
         by name: `value`, `unit`, `norm` and `sd` (None for a norm that is a range), `norm_low` and `norm_high` (None
         for a mean), `norm_set`, its `source` and for whom it `holds_for`, `deviation` in standard deviations (None
-        for a range), `level` ("low", "normal", "high", or "unsure" where the interval says nothing), `reading` in
+        for a range), `level` ("low", "normal", "high", or "unsure" where it may be any), `reading` in
         words, `points` (symbols), `low95` and `high95`, and whether it is `certain` that all of these have the same
         reading (None without an interval).
     """
@@ -108,12 +109,22 @@ def interval95(
     return value + factor * min(float(low), 0.0), value + factor * max(float(high), 0.0)
 
 
+def reading_probability(value: float, norm: Norm, interval: tuple[float, float]) -> float:
+    """How probably, 0-1, the true value has the same reading, if it lies around the value as a normal distribution
+    does of which the interval holds 95 %.
+    """
+    around = NormalDist(value, max((interval[1] - interval[0]) / (2 * DEVIATIONS_IN_INTERVAL95), 1e-9))
+    low, high = (around.cdf(end) for end in norm.band)
+    return {"low": low, "normal": high - low, "high": 1.0 - high}[norm.reading(value)]
+
+
 def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float | None, float | None]) -> dict:
     """A value and its interval beside a norm."""
     source, holds_for = NORM_SETS[norm.norm_set]
-    level, (band_low, band_high) = norm.reading(value), norm.band
+    level = norm.reading(value)
     certain = None if None in interval else all(norm.reading(end) == level for end in interval)
-    if certain is False and interval[1] - interval[0] > WIDEST_IN_BANDS * (band_high - band_low):
+    holds_all = certain is False and norm.reading(interval[0]) == "low" and norm.reading(interval[1]) == "high"
+    if holds_all and reading_probability(value, norm, interval) < LEAST_LIKELY:
         level = UNSURE
     return {
         "value": value,

@@ -301,9 +301,7 @@ REPORT = {
     "Norm of": "정상치 출처",
     "Deviation from the norm": "정상치와의 편차",
     "the interval reaches into another reading": "95 % 구간이 다른 판독 범위에 걸침",
-    "its 95 % interval is more than twice as wide as the norm's band and reaches into another reading": (
-        "95 % 구간이 정상 범위 폭의 2배를 넘고 다른 판독 범위에 걸침"
-    ),
+    "its 95 % interval reaches from below the norm to above it": "95 % 구간이 정상 범위 아래에서 위까지 걸침",
     "rests on a point that readers taught": "전문의가 아닌 판독자가 표시한 자료로 학습한 점에 의존",
     "rests on a point of the user's: taken as certain": "사용자가 지정한 점에 의존(오차 없는 것으로 간주)",
     "taught by experts": "전문의 자료로 학습",

@@ -10,7 +10,7 @@ import korean_page
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 READER_MARK, USER_MARK, DOUBT_MARK = "†", "✎", "?"  # rests on readers' points; on the user's; reading not certain
-SAYS_NOTHING = "its 95 % interval is more than twice as wide as the norm's band and reaches into another reading"
+SAYS_NOTHING = "its 95 % interval reaches from below the norm to above it"
 NO_SCALE = "No pixel size is known, so there are angles and ratios, but no lengths."
 NECK_REASON = re.compile(r"C2.*: CS[1-6]")
 TABLES = (*korean.TABLES, *korean_page.TABLES)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis import TOO_UNCERTAIN, UNSURE, WITHIN, measure
+from analysis import TOO_UNCERTAIN, UNSURE, WITHIN, measure, reading_probability
 from config import LANDMARK_INDEX, SYMBOLS
 from measurements import MEASUREMENTS
-from norms import NORM_SETS, NORMS, norms_of
+from norms import NORM_SETS, NORMS, norm_of, norms_of
 
 
 def head(**points) -> np.ndarray:
@@ -194,21 +194,29 @@ def test_intervals_follow_the_radii():
     assert measure(points_px, 0.1)["SNA"]["low95"] is None
 
 
-def test_an_interval_that_says_nothing_is_said_in_words():
+def test_a_reading_that_is_as_likely_wrong_as_right_is_not_given():
     points_px = head(A=N + degrees(50, 98), B=N + degrees(90, 100)) * 10  # SNA 82, the very norm of 82 +- 2
 
     def sna(radius95_px: float, points_px=points_px) -> dict:
         return measure(points_px, 0.1, np.full(29, radius95_px))["SNA"]
 
-    narrow, wide = sna(20.0), sna(40.0)
-    assert narrow["high95"] - narrow["low95"] < 8 < wide["high95"] - wide["low95"]
+    narrow, wide = sna(20.0), sna(60.0)
+    assert narrow["high95"] - narrow["low95"] < 8 and wide["high95"] - wide["low95"] > 12
     assert (narrow["level"], narrow["reading"]) == ("normal", WITHIN)
     assert (wide["level"], wide["reading"], wide["certain"]) == (UNSURE, TOO_UNCERTAIN, False)
-    far = sna(40.0, head(A=N + degrees(50, 78), B=N + degrees(90, 100)) * 10)  # 102: all of its interval is high
-    assert far["certain"] is True and far["level"] == "high"
-    range_norm = measure(head(Go=(0, 80), Gn=np.array([0, 80]) + degrees(70, 32)) * 10, 0.1, np.full(29, 90.0))
-    row = range_norm["SN-GoGn"]
-    assert row["high95"] - row["low95"] > 2 * (36 - 28) and row["level"] == UNSURE, "twice an author's range"
+    far = sna(60.0, head(A=N + degrees(50, 78), B=N + degrees(90, 100)) * 10)  # 102: nearly all of its interval is high
+    assert far["level"] == "high"
+    edge = sna(20.0, head(A=N + degrees(50, 96.2), B=N + degrees(90, 100)) * 10)  # 83.8: perhaps high, but not low
+    assert (edge["level"], edge["certain"]) == ("normal", False)
+
+
+@pytest.mark.parametrize("value", [75.0, 80.5, 82.0, 84.5, 90.0])
+@pytest.mark.parametrize("half", [0.5, 3.0, 6.0])
+def test_how_likely_a_reading_is_right_is_counted_over_draws(value, half):
+    norm = norm_of("SNA", "Steiner")
+    draws = np.random.default_rng(0).normal(value, half / 1.96, 20_000)
+    share = np.mean([norm.reading(draw) == norm.reading(value) for draw in draws])
+    assert reading_probability(value, norm, (value - half, value + half)) == pytest.approx(share, abs=0.02)
 
 
 def test_a_learnt_factor_stretches_an_interval():
