@@ -18,7 +18,8 @@ DRAWS = 2000
 WITHIN = "within the norm"
 UNSURE, TOO_UNCERTAIN = "unsure", "too uncertain to read"  # a level, and what is said of it
 DEVIATIONS_IN_INTERVAL95 = 1.96
-LEAST_LIKELY = 2 / 3  # a reading is given, though the interval holds all three, if it is twice as likely as the others
+# A reading whose interval holds all three is given only if it is twice as likely as the other two together.
+LEAST_LIKELY = 2 / 3
 
 # In which order people read them: across the face's depth, its height, the teeth, the skin.
 GROUPS = {
@@ -116,6 +117,11 @@ def reading_probability(value: float, norm: Norm, interval: tuple[float, float])
     around = NormalDist(value, max((interval[1] - interval[0]) / (2 * DEVIATIONS_IN_INTERVAL95), 1e-9))
     low, high = (around.cdf(end) for end in norm.band)
     return {"low": low, "normal": high - low, "high": 1.0 - high}[norm.reading(value)]
+
+
+def is_doubtful(row: dict) -> bool:
+    """Whether a row of `measure` gives a reading that is not certain; one too uncertain to read gives none."""
+    return row["certain"] is False and row["level"] != UNSURE
 
 
 def describe(each: Measurement, value: float, norm: Norm, interval: tuple[float | None, float | None]) -> dict:

@@ -6,7 +6,7 @@ Everything that comes from a file or a user is escaped.
 from html import escape
 from typing import TYPE_CHECKING
 
-from analysis import GROUPS, TOO_UNCERTAIN, UNSURE
+from analysis import GROUPS, TOO_UNCERTAIN, UNSURE, is_doubtful
 from config import STAGE_COUNT
 from norms import DEFAULT_CHOICE
 from wigglegram import UNITS, place, wigglegram
@@ -100,7 +100,7 @@ def marks(row: dict, language: str) -> str:
         signs.append((USER_MARK, say("rests on a point of the user's: taken as certain", language), row["edited"]))
     if row["reader_taught"]:
         signs.append((READER_MARK, say("rests on a point that readers taught", language), row["reader_taught"]))
-    if row["certain"] is False and row["level"] != UNSURE:  # there the words say so
+    if is_doubtful(row):
         signs.append((DOUBT_MARK, say("the interval reaches into another reading", language), []))
     return "".join(sign_of(sign, f"{text} {' '.join(symbols)}".strip()) for sign, text, symbols in signs)
 
@@ -151,7 +151,7 @@ def footnotes(table: dict[str, dict], language: str) -> str:
         ("○", any(row["deviation"] is None for row in rows), "a norm that its author gave as a range"),
         (USER_MARK, any(row["edited"] for row in rows), "rests on a point of the user's: taken as certain"),
         (READER_MARK, any(row["reader_taught"] for row in rows), "rests on a point that readers taught"),
-        (DOUBT_MARK, any(row["certain"] is False for row in rows), "the interval reaches into another reading"),
+        (DOUBT_MARK, any(map(is_doubtful, rows)), "the interval reaches into another reading"),
     ]
     items = "".join(
         f"<li><b>{escape(sign)}</b> {escape(say(text, language))}</li>" for sign, occurs, text in notes if occurs

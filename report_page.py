@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from analysis import GROUPS, TOO_UNCERTAIN, UNSURE
+from analysis import GROUPS, TOO_UNCERTAIN, UNSURE, is_doubtful
 from config import SYMBOLS
 from norms import DEFAULT_CHOICE, NORM_CHOICES, NORM_SETS
 from reading import READER, USER, Reading, describe_stage
@@ -298,7 +298,7 @@ def measurement_row(name: str, row: dict, language: str) -> str:
 def reading_words(row: dict, language: str) -> str:
     """A reading in words, with a mark where its interval allows another."""
     arrow = {"low": "▼ ", "high": "▲ "}.get(row["level"], "")
-    doubt = f" {DOUBT_MARK}" if row["certain"] is False and row["level"] != UNSURE else ""  # the words say so
+    doubt = f" {DOUBT_MARK}" if is_doubtful(row) else ""
     return f'<span class="{row["level"]}">{arrow}{escape(say(row["reading"], language))}{doubt}</span>'
 
 
@@ -309,7 +309,7 @@ def notes(reading: Reading, table: dict[str, dict], norm_set: str, language: str
         f"{say(TOO_UNCERTAIN, language)}: ": any(row["level"] == UNSURE for row in rows) and SAYS_NOTHING,
         f"{READER_MARK} ": any(row["reader_taught"] for row in rows) and "rests on a point that readers taught",
         f"{USER_MARK} ": any(row["edited"] for row in rows) and "rests on a point of the user's: taken as certain",
-        f"{DOUBT_MARK} ": any(row["certain"] is False for row in rows) and "the interval reaches into another reading",
+        f"{DOUBT_MARK} ": any(map(is_doubtful, rows)) and "the interval reaches into another reading",
     }
     meaning = " &nbsp; ".join(mark + say(words, language) for mark, words in marks.items() if words)
     chosen = f"{say(norm_set, language)} ({say(NORM_CHOICES[norm_set][0], language)})"

@@ -17,7 +17,7 @@ from desk import Desk
 from inference import REFUSAL
 from intake import Film
 from lightbox import Lightbox
-from panels import sections, stage_panel
+from panels import footnotes, sections, stage_panel
 from reader import MOST_WAITING, Reader, without_folders
 from words import SAYS_NOTHING, say
 
@@ -218,6 +218,12 @@ def test_a_measurement_that_says_nothing_is_said_in_words(language):
     assert panel.count(f'<span class="reading">{words}</span>') == panel.count('<tr class="unsure"') == unsure > 10
     assert say(f"{unsure} are too uncertain to read.", language) in panel
     assert escape(say(SAYS_NOTHING, language)) in panel
+
+
+def test_a_sign_is_explained_only_where_it_stands():
+    table = make_reading(radius_px=40.0).measurements()
+    unsure = {name: row for name, row in table.items() if row["level"] == "unsure"}
+    assert "<b>?</b>" in footnotes(table, "en") and "<b>?</b>" not in footnotes(unsure, "en")
 
 
 def test_panels_escape_what_comes_from_outside():

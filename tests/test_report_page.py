@@ -19,9 +19,9 @@ from cervical import Cervical
 from config import SYMBOLS
 from geometry import Letterbox
 from head import HeadFrame
-from norms import NORM_CHOICES, NORM_SETS
+from norms import DEFAULT_CHOICE, NORM_CHOICES, NORM_SETS
 from reading import describe_reading
-from report_page import NOT_A_DEVICE, report_page
+from report_page import NOT_A_DEVICE, notes, report_page
 from vertebra_finder import Neck
 from vertebrae_geometry import measure_vertebrae
 from wigglegram import across, place, wigglegram
@@ -121,6 +121,14 @@ def test_what_says_nothing_is_said_in_words(language):
     first, second = page.split('<section class="sheet">')[1:]
     assert words in first, "at a glance, too"
     assert second.count(f'<span class="unsure">{words}</span>') == len(unsure) and second.count(meaning) == 1
+
+
+def test_a_sign_is_explained_only_where_it_stands():
+    reading = make_reading(radius_px=40.0)
+    table = reading.measurements()
+    unsure = {name: row for name, row in table.items() if row["level"] == "unsure"}
+    explained = ["? the interval" in notes(reading, rows, DEFAULT_CHOICE, "en") for rows in (table, unsure)]
+    assert explained == [True, False]
 
 
 def test_without_points_or_scale_or_stage_the_report_stays_whole():
