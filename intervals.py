@@ -63,7 +63,9 @@ def describe_intervals(
         f"Intervals of measurements hold {held} as learnt from the other folds; {shares} are too uncertain to read.",
         f"{'':26}factor  half the width, median: drawn, learnt  too uncertain, %: drawn, learnt",
     ]
-    columns = [column for column, each in enumerate(MEASUREMENTS) if not np.isnan(drawn[:, column]).all()]
+    # Of some measurements there are values but no truth: no film has all of their points annotated.
+    has_both = [factor_key(each.name) in factors for each in MEASUREMENTS] & ~np.isnan(drawn).all(axis=0)
+    columns = np.flatnonzero(has_both)
     for column in sorted(columns, key=lambda column: factors[factor_key(MEASUREMENTS[column].name)]):
         each = MEASUREMENTS[column]
         widths = f"{np.nanmedian(drawn[:, column]):8.1f} {np.nanmedian(learnt[:, column]):8.1f} {each.unit:4}"

@@ -61,6 +61,13 @@ def test_the_command_shows_what_was_gained(said, scores):
     assert "too uncertain to read" in text.splitlines()[0]
 
 
+def test_a_measurement_without_any_truth_is_left_out(said, scores):
+    points_px, radius95_px, _ = (each[:6] for each in said)
+    scores = np.where(np.arange(len(NAMES)) == NAMES.index("ANB"), np.nan, scores[:6])
+    text = describe_intervals(points_px, radius95_px, [0.1] * 6, scores, np.arange(6) % 3)
+    assert "SNB" in text and "ANB" not in text
+
+
 def test_a_score_is_one_at_either_end():
     row = {"value": 170.0, "low95": 160.0, "high95": 190.0, "unit": "deg"}
     for truth, score in ((190.0, 1.0), (160.0, 1.0), (-170.0, 1.0), (165.0, 0.5), (170.0, 0.0)):
