@@ -107,11 +107,10 @@ def pull_weights(repo_id: str, revision: str | None) -> list[Path]:
         UserError: the repository has none, or the Hub cannot be reached and none are bundled.
     """
     import hub
+    from inference import files_to_load
 
     pulled = hub.pull_or_bundled(repo_id, revision)
     hub.show_pulled(pulled, command="demo.py")
-    from inference import files_to_load
-
     return files_to_load({name: each.path for name, each in pulled.items()})
 
 
@@ -200,6 +199,8 @@ def answer_batch(
         gr.Warning(say(str(error), language), title="")
         yield "", gr.DownloadButton(visible=False), None
     finally:
+        for path in paths:
+            delete(path)  # also those of a batch that was refused
         shutil.rmtree(folder, ignore_errors=True)  # Gradio serves a copy of its own, for an hour
 
 

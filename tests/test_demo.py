@@ -18,9 +18,10 @@ from known_reading import KnowingReader, make_reading
 from small_weights import make_weights
 
 import demo
-from batch import batch_table, read_batch, read_pixel_size
+from batch import DOUBTFUL_BELOW, batch_table, read_batch, read_pixel_size
 from config import SYMBOLS, UserError
-from desk import EXPORTS, SCALE_SOURCES, list_examples
+from desk import EXPORTS, SCALE_SOURCES, Desk, list_examples
+from editor import read_web
 from inference import REFUSAL
 from norms import NORM_CHOICES
 from reading import describe_reading
@@ -172,6 +173,16 @@ def test_a_batch_of_nothing_or_too_much_is_refused(tmp_path):
     for paths, words in (([], "choose some"), ([tmp_path / "x.png"] * 201, "too many")):
         with pytest.raises(UserError, match=words):
             read_batch(KnowingReader(), paths, tmp_path / "films.zip", 30)
+
+
+def test_a_film_in_doubt_is_the_same_on_both_tabs():
+    assert f'[{DOUBTFUL_BELOW}, "fair"],' in read_web("marks.js")
+
+
+def test_a_refused_batch_leaves_no_film_behind(tmp_path):
+    path = write_film(tmp_path, "a.png")
+    ((table, _, files),) = demo.answer_batch(Desk(KnowingReader(), 30), [path], "wide", "en", lambda *_: None)
+    assert table == "" and files is None and not path.exists()
 
 
 def test_typed_pixel_sizes():
