@@ -98,19 +98,14 @@ def check_truth(options: argparse.Namespace, films: list[Film], predictor: Predi
 
 
 def evaluate(options: argparse.Namespace, films: list[Film], predictor: Predictor, weights: Path) -> int:
-    """Prints all figures of a split, draws its worst films and writes what was asked for."""
+    """Prints all figures of a split, draws its worst films and its radii, and writes what was asked for."""
     cache = FilmCache(options.cache, options.dataset, predictor.config.cached_size)
     cache.build(films)
     predictions, losses = predictor.predict_films(FilmDataset(films, predictor.config, cache), options.workers)
     scores = score_films(films, predictions, predictor.config, options.truth)
-    figures = (
-        say_what(options, films, predictor, weights)
-        | {
-            "loss": losses["total"],
-            "films_without_pixel_size": sum(film.pixel_size_mm is None for film in films),
-        }
-        | scores
-    )
+    without_size = sum(film.pixel_size_mm is None for film in films)
+    counted = {"loss": losses["total"], "films_without_pixel_size": without_size}
+    figures = say_what(options, films, predictor, weights) | counted | scores
     print(f"{figures['model']} on {figures['dataset']}/{options.split}: {len(films)} films\n")
     if scores["landmarks"] is not None:
         figures["annotators"] = compare_annotators(films, predictions)

@@ -1,6 +1,7 @@
 """Radii: 95 % of unseen points lie within, sharp answers get small ones, and the whole way from folds to weights."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from calibration import (
     reliability,
     within,
 )
+from checkpoint import load_model
 
 
 def draw(films: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,13 +81,18 @@ def test_what_is_unknown_is_left_out():
     assert coverage(np.full((3, 29), np.nan)) == {"pooled": None, "per_landmark": None}
 
 
+def train_folds(blobs, folder, *flags) -> tuple[list[str], Path]:
+    """Trains two folds and a model of all films; their runs, and its weights."""
+    for fold in range(2):
+        assert run(blobs, folder, *flags, "--folds", "2", "--fold", str(fold), "--run", f"fold{fold}") == 0
+    assert run(blobs, folder, *flags, "--no-valid", "--schedule", "cosine", "--run", "all") == 0
+    return [str(folder / "runs" / f"fold{fold}") for fold in range(2)], folder / "runs" / "all" / "best_model.pth"
+
+
 def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     flags = [*NETS["landmarks"], "--epochs", "1"]
-    for fold in range(2):
-        assert run(blobs, tmp_path, *flags, "--folds", "2", "--fold", str(fold), "--run", f"fold{fold}") == 0
-    assert run(blobs, tmp_path, *flags, "--no-valid", "--schedule", "cosine", "--run", "all") == 0
-    runs = [str(tmp_path / "runs" / f"fold{fold}") for fold in range(2)]
-    weights, out = tmp_path / "runs" / "all" / "best_model.pth", tmp_path / "shared.safetensors"
+    runs, weights = train_folds(blobs, tmp_path, *flags)
+    out = tmp_path / "shared.safetensors"
     places = ["--dataset", str(blobs), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
     opinions = tmp_path / "opinions.json"
     asked = ["--weights", str(weights), "-o", str(out), "--opinions", str(opinions), *places]
@@ -93,6 +100,7 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     assert "8 films, cross-validated" in capsys.readouterr().out
     assert calibrate.main(["--runs", *reversed(runs), *asked]) == 2
     assert "in order" in capsys.readouterr().err
+    assert load_model(out)[2]["calibration"]["intervals"], "how wide intervals must be goes with the weights"
 
     assert len(json.loads(opinions.read_text())) == 8
     student = [*flags, "--no-valid", "--schedule", "cosine", "--run", "student"]
@@ -100,7 +108,9 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     assert run(blobs, tmp_path, *student, "--epochs", "2", "--new-schedule") == 2
     assert "--opinions" in capsys.readouterr().err
 
-    assert evaluate.main([*places, "--weights", str(out), "--json", str(tmp_path / "e.json"), "--worst", "0"]) == 0
+    results = ["--json", str(tmp_path / "e.json"), "--pictures", str(tmp_path / "pictures"), "--worst", "0"]
+    assert evaluate.main([*places, "--weights", str(out), *results]) == 0
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["reliability.png"]
     radii = json.loads((tmp_path / "e.json").read_text())["landmarks"]["coverage95"]
     assert 0 <= radii["pooled"] <= 1 and len(radii["per_landmark"]) == 29
     film = str(blobs / "test" / "Cephalograms" / "test000.png")
