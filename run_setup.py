@@ -22,7 +22,7 @@ CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
 # pictures and rates mean nothing to it. The flags after these belong to it alone, or to all models but it.
 CVM_SETTINGS = ("model", "loss", "members", "parts", "balance", "seed")
 CVM_ALONE = ("members", "parts", "balance", "needs", "unseen")
-NOT_CVM = ("also", "pseudo", "init_from", "opinions", "compile", "workers", "new_schedule", "folds")
+NOT_CVM = ("also", "pseudo", "init_from", "opinions", "compile", "workers", "new_schedule", "folds", "fold")
 
 
 def check_flags(options: argparse.Namespace, model: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cervical import VERTEBRAE_NAME
+from cervical import STAGE_NAME, VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_checkpoint, save_checkpoint, save_weights
 from config import STAGE_COUNT, Config, UserError
 from dataset import describe_data
@@ -33,8 +33,6 @@ from stage_input import NeckSample
 from stage_net import StageMember, StageNet
 from stage_training import StageTrainer
 from vertebra_finder import VertebraFinder
-
-SHARED_NAME = "cvm.safetensors"
 
 
 def train_stages(
@@ -55,7 +53,7 @@ def train_stages(
     config = replace(describe_data(asked, films), feature_count=finders[0].feature_count)
     check_run(run, config, films, [options.needs, *options.unseen])
     if (run / BEST_NAME).exists():
-        say(f"This run is finished; begin again with --restart. Its weights are {run / SHARED_NAME}.")
+        say(f"This run is finished; begin again with --restart. Its weights are {run / STAGE_NAME}.")
         return
     samples = kept_samples(run, config, finders, films)
     films = [film for film in films if film.film_id in samples]
@@ -64,22 +62,27 @@ def train_stages(
     members, answers = train_members(trainer, parts, config)
     taught = np.array([was_taught(finders[0], film) for film in films])
     figures = cross_figures(answers, parts, trainer.stages, taught, config)
-    net = StageNet(config)
-    for place, member in zip(net.members, members, strict=True):
-        place.load_state_dict(member.state_dict())
-    net.temperature.fill_(figures["temperature"])
     facts = {
         "films": films_fingerprint(films), "train_films": len(films), "dataset": options.dataset.resolve().name,
         "needs": {"vertebrae": file_hash(options.needs)}, "cross_validated": figures,
     }  # fmt: skip
-    write_json(run / "config.json", config.to_json())
-    write_json(run / "cross_validation.json", figures)
     write_bytes(run / VERTEBRAE_NAME, read_bytes(options.needs))
-    save_weights(run / SHARED_NAME, net, config, facts, half=True)
+    write_ensemble(run, config, members, facts)
+    say(describe_cross(figures))
+    say(f"Finished. {run / STAGE_NAME} goes with the vertebrae weights beside it.")
+
+
+def write_ensemble(run: Path, config: Config, members: list[StageMember], facts: dict) -> None:
+    """The members put together, calibrated as `facts` say, in the run's folder with its settings and figures."""
+    net = StageNet(config)
+    for place, member in zip(net.members, members, strict=True):
+        place.load_state_dict(member.state_dict())
+    net.temperature.fill_(facts["cross_validated"]["temperature"])
+    write_json(run / "config.json", config.to_json())
+    write_json(run / "cross_validation.json", facts["cross_validated"])
+    save_weights(run / STAGE_NAME, net, config, facts, half=True)
     # The last file: where it is, the run is finished.
     save_checkpoint(run / BEST_NAME, {"model": net.state_dict(), "config": config.to_json(), "facts": facts})
-    say(describe_cross(figures))
-    say(f"Finished. {run / SHARED_NAME} goes with the vertebrae weights beside it.")
 
 
 def check_run(run: Path, config: Config, films: list[Film], finders: list[Path]) -> None:

@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--needs", type=Path, metavar="FILE", help="the vertebrae weights that cvm learns from and will be used with")
     add(
         "--unseen", type=Path, action="append", default=[], metavar="FILE",
-        help="further vertebrae weights, of folds: cvm reads each film by one that its labels did not teach",
+        help="further vertebrae weights, of folds: cvm finds each neck by one that its labels did not teach",
     )  # fmt: skip
     add("--run", help="name of this run's folder there (default: the model's name)")
     add("--logs", type=Path, default=Path("logs"), help="folder of the CSV logs (default: %(default)s)")
