@@ -1,5 +1,7 @@
 """What the phantom is drawn on and with: a sheet that adds up attenuation, and curves in mm."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -7,9 +9,10 @@ SHIFT = 4  # binary digits after the point in OpenCV's drawing
 
 
 class Sheet:
-    """A float canvas on which curves given in mm add attenuation."""
+    """A float canvas on which curves (N, 2) given in mm add attenuation."""
 
-    def __init__(self, size: tuple[int, int], to_px):
+    def __init__(self, size: tuple[int, int], to_px: Callable[[np.ndarray], np.ndarray]):
+        """A canvas (height, width), and where points (..., 2) in mm lie on it."""
         self.attenuation = np.zeros(size, dtype=np.float32)
         self.to_px = to_px
         self.px_per_mm = float(np.linalg.norm(to_px(np.array([1.0, 0.0])) - to_px(np.zeros(2))))
@@ -18,7 +21,7 @@ class Sheet:
         """A curve (N, 2) as OpenCV draws it."""
         return np.rint(self.to_px(np.asarray(curve_mm, dtype=np.float64)) * 2**SHIFT).astype(np.int32)
 
-    def add(self, curve_mm: np.ndarray, reach_mm: float, blur_mm: float, amount: float, draw) -> None:
+    def add(self, curve_mm: np.ndarray, reach_mm: float, blur_mm: float, amount: float, draw: Callable) -> None:
         """Adds what `draw(canvas, curve)` paints white, softened; only the part of the sheet near the curve is
         touched.
         """

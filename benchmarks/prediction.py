@@ -28,8 +28,8 @@ from films import scan_split
 from flags import DEFAULT_OUTPUT
 from geometry import Letterbox
 from images import decode_picture
-from inference import Predictor, default_weights, load_predictor, pick_device, to_network_input
-from model import build_model
+from inference import Predictor, default_weights, load_predictor, pick_device
+from model import build_model, to_network_input
 from reading import describe_reading, read
 
 GIVE_UP_S = 120.0
