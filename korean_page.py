@@ -84,7 +84,7 @@ PAGE = {
     "{} of {} lie outside their norm's band: one standard deviation, or its author's range.": (
         "계측치 {1}개 중 {0}개가 정상 범위(표준편차 1배 또는 저자가 제시한 범위)를 벗어났습니다."
     ),
-    "{} are too uncertain to read.": "{}개는 불확실하여 판독할 수 없습니다.",
+    "Too uncertain to read: {}.": "불확실하여 판독할 수 없는 계측치: {}개.",
     "above the norm": "정상보다 큼",
     "below the norm": "정상보다 작음",
     "a norm that its author gave as a range": "저자가 범위로 제시한 정상치",

@@ -57,7 +57,7 @@ def measures_panel(table: dict[str, dict], language: str) -> str:
         f"{outside} of {len(table)} lie outside their norm's band: one standard deviation, or its author's range.",
         language,
     )
-    count += " " + say(f"{unsure} are too uncertain to read.", language) if unsure else ""
+    count += " " + say(f"Too uncertain to read: {unsure}.", language) if unsure else ""
     titles = ("Measurement", "Value", "Deviation", "Norm")
     head = "".join(f'<th scope="col">{escape(say(title, language))}</th>' for title in titles)
     bodies = "".join(group_rows(name, names, table, language) for name, names in GROUPS.items())
@@ -144,7 +144,7 @@ def deviation_bar(row: dict, language: str) -> str:
 def footnotes(table: dict[str, dict], language: str) -> str:
     """What the signs in the table mean, as far as they occur."""
     rows = table.values()
-    unsure = say(TOO_UNCERTAIN, language)
+    unsure = f"{say(TOO_UNCERTAIN, language)}:"
     notes = [
         (unsure, any(row["level"] == UNSURE for row in rows), SAYS_NOTHING),
         ("…", any(row["low95"] is not None for row in rows), "95 % interval"),

@@ -14,6 +14,7 @@ from analysis import TOO_UNCERTAIN
 from cervical import NO_NECK
 from config import SYMBOLS, UserError
 from desk import Desk
+from editor import read_web
 from inference import REFUSAL
 from intake import Film
 from lightbox import Lightbox
@@ -216,8 +217,14 @@ def test_a_measurement_that_says_nothing_is_said_in_words(language):
     unsure = sum(row["level"] == "unsure" for row in reading.measurements().values())
     panel = sections(reading, language=language)["measures"]
     assert panel.count(f'<span class="reading">{words}</span>') == panel.count('<tr class="unsure"') == unsure > 10
-    assert say(f"{unsure} are too uncertain to read.", language) in panel
+    assert say(f"Too uncertain to read: {unsure}.", language) in panel
     assert escape(say(SAYS_NOTHING, language)) in panel
+
+
+def test_every_level_has_its_colour():
+    levels = {row["level"] for radius in (1.0, 40.0) for row in make_reading(radius_px=radius).measurements().values()}
+    style = read_web("editor.css")
+    assert "unsure" in levels and all(f".{level} {{ --level: " in style for level in levels)
 
 
 def test_a_sign_is_explained_only_where_it_stands():
