@@ -4,8 +4,9 @@ failed.
 
 import contextlib
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,31 +53,35 @@ def read_batch(
 
     results = [{"name": clean_name(path.name), "error": "", "cautions": []} for path in paths]
 
-    def read_one(number: int, path: Path):
+    def read_one(number: int) -> tuple["Reading", np.ndarray]:
         tell(number, results[number]["name"])
-        try:
-            reading, pixels = read_upload(reader, path, largest_mb, pixel_size_mm)
-        except UserError as error:
-            results[number]["error"] = str(error)
-            raise
-        results[number]["cautions"] = film_cautions(reading)
-        return reading, pixels
+        return read_into(results[number], reader, paths[number], largest_mb, pixel_size_mm)
 
-    def films() -> Iterator[tuple[str, Callable]]:
-        for number, path in enumerate(paths):
-            yield stem(results[number]["name"]), lambda number=number, path=path: read_one(number, path)
-
+    films = ((stem(result["name"]), partial(read_one, number)) for number, result in enumerate(results))
     try:
-        write_archive(archive, films(), language)
+        write_archive(archive, films, language)
     finally:
         for path in paths:
             delete(path)
     return results
 
 
+def read_into(
+    result: dict, reader: Reader, path: Path, largest_mb: float, pixel_size_mm: float | None
+) -> tuple["Reading", np.ndarray]:
+    """`read_upload`, with what became of the film in its `result`."""
+    try:
+        reading, pixels = read_upload(reader, path, largest_mb, pixel_size_mm)
+    except UserError as error:
+        result["error"] = str(error)
+        raise
+    result["cautions"] = film_cautions(reading)
+    return reading, pixels
+
+
 def read_upload(
     reader: Reader, path: Path, largest_mb: float, pixel_size_mm: float | None
-) -> tuple[object, np.ndarray]:
+) -> tuple["Reading", np.ndarray]:
     """The reading and the pixels of an uploaded file, which is then gone."""
     try:
         film = take_in(read_bytes(path), path.name, largest_mb)
