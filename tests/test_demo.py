@@ -181,7 +181,8 @@ def test_a_film_in_doubt_is_the_same_on_both_tabs():
 
 def test_a_refused_batch_leaves_no_film_behind(tmp_path):
     path = write_film(tmp_path, "a.png")
-    ((table, _, files),) = demo.answer_batch(Desk(KnowingReader(), 30), [path], "wide", "en", lambda *_: None)
+    with pytest.warns(UserWarning, match="pixel size"):  # what Gradio shows the user
+        ((table, _, files),) = demo.answer_batch(Desk(KnowingReader(), 30), [path], "wide", "en", lambda *_: None)
     assert table == "" and files is None and not path.exists()
 
 
