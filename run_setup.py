@@ -19,10 +19,12 @@ from twins import training_films
 
 CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
 # What the layers of cvm follow from: they are solved for at once, on necks that `vertebrae` has read, so epochs,
-# pictures and rates mean nothing to it. The flags after these belong to it alone, or to all models but it.
+# pictures and rates mean nothing to it. The flags after these belong to it alone, to `vertebrae` alone, or to all
+# models but `cvm`.
 CVM_SETTINGS = ("model", "loss", "members", "parts", "balance", "seed")
 CVM_ALONE = ("members", "parts", "balance", "needs", "unseen")
-NOT_CVM = ("also", "pseudo", "init_from", "opinions", "compile", "workers", "new_schedule", "folds", "fold")
+VERTEBRAE_ALONE = ("also", "pseudo")
+NOT_CVM = ("init_from", "opinions", "compile", "workers", "new_schedule", "folds", "fold")
 
 
 def check_flags(options: argparse.Namespace, model: str) -> None:
@@ -33,6 +35,7 @@ def check_flags(options: argparse.Namespace, model: str) -> None:
     settings = {each.name for each in fields(Config)}  # among the options only where they were given
     given = [name for name, value in vars(options).items() if name in settings or value not in (None, [], False)]
     passed_over = (settings - set(CVM_SETTINGS)) | set(NOT_CVM) if model == "cvm" else set(CVM_ALONE)
+    passed_over |= set() if model == "vertebrae" else set(VERTEBRAE_ALONE)
     unused = [name for name in given if name in passed_over]
     if unused:
         flags = ", ".join("--" + name.replace("_", "-") for name in unused)

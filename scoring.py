@@ -11,6 +11,7 @@ import numpy as np
 from calibration import coverage, quarter_ratio, reliability, within
 from config import SYMBOLS, Config
 from films import Film, distance_px
+from geometry import pixels_to_mm
 from inference import Prediction
 from metrics import bootstrap_interval, majority_figures, mean_and_deviation, radial_error, stage_figures, success_rates
 
@@ -50,11 +51,15 @@ def measure_errors(films: list[Film], predictions: list[Prediction], truth: str 
     truths_px = np.array([film.truth_px(truth) for film in films])  # (N, 29, 2)
     predicted_px = np.array([prediction.landmarks_px for prediction in predictions])
     stretch = 256.0 / np.array([prediction.film_size for prediction in predictions])[:, None, :]  # (N, 1, 2)
-    pixel_sizes = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
     px, px256 = radial_error(predicted_px, truths_px), radial_error(predicted_px * stretch, truths_px * stretch)
     sella_nasion_px = np.array([distance_px(film.truth_px(truth), "S", "N") for film in films])[:, None]
     by_reader, unsure = (np.array([getattr(film, name) for film in films]) for name in ("by_reader", "unsure"))
-    return LandmarkErrors(px, px * pixel_sizes, px * SN_LENGTH_MM / sella_nasion_px, px256, by_reader, unsure)
+    return LandmarkErrors(px, to_mm(px, films), px * SN_LENGTH_MM / sella_nasion_px, px256, by_reader, unsure)
+
+
+def to_mm(lengths_px: np.ndarray, films: list[Film]) -> np.ndarray:
+    """(N, 29) lengths in each film's pixels to millimetres."""
+    return np.array([pixels_to_mm(row, film.pixel_size_mm) for row, film in zip(lengths_px, films, strict=True)])
 
 
 def score_films(films: list[Film], predictions: list[Prediction], config: Config, truth: str = "mean") -> dict:
@@ -94,10 +99,9 @@ def score_radii(films: list[Film], errors: LandmarkErrors, predictions: list[Pre
     covered = coverage(within(errors.px, radii_px))
     experts_px = errors.of_experts(errors.px)
     ranks = not np.isnan(experts_px + radii_px).all()
-    sizes_mm = np.array([film.pixel_size_mm or np.nan for film in films])[:, None]
     return covered | {
         "quarter_ratio": quarter_ratio(experts_px, radii_px) if ranks else None,
-        "reliability_mm": reliability(errors.of_experts(errors.mm), radii_px * sizes_mm),
+        "reliability_mm": reliability(errors.of_experts(errors.mm), to_mm(radii_px, films)),
     }
 
 

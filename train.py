@@ -160,6 +160,8 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
     check_flags(options, config.model)
     if options.no_valid and options.folds:
         raise UserError("--no-valid and --folds exclude each other; choose one.")
+    if options.fold and options.folds is None:
+        raise UserError(f"--fold {options.fold} says nothing without --folds; say into how many folds to cut train.")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."

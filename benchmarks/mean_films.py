@@ -29,7 +29,6 @@ HEIGHT = 1200  # px of the example films
 GRID = 8  # px between the places where a warp is worked out
 STIFFNESS = 1e-3  # of the thin plates: they need not pass through every reader's error
 ANCHORS = (-0.1, 0.0, 0.33, 0.67, 1.0, 1.1)  # shares of the frame's sides; on and beyond its edge nothing bends
-FILLING_ROUNDS = 30
 NOISE = 6.0  # px by which landmarks are taken to be misread, where unknown points are foretold from them
 FLOW_ROUNDS = 2
 FLOW_BLUR, LARGEST_FLOW = 14.0, 24.0  # px

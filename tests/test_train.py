@@ -86,6 +86,8 @@ def test_training_without_valid_keeps_the_last_weights(blobs, tmp_path):
         (["--no-valid", "--schedule", "plateau"], "plateau"),
         (["--no-valid", "--folds", "3"], "exclude each other"),
         (["--folds", "3", "--fold", "3"], "not possible"),
+        (["--fold", "1"], "without --folds"),
+        (["--also", "more", "--pseudo", "labels"], "--also, --pseudo"),
         (["--epochs", "0"], "--epochs"),
         (["--workers", "-1"], "--workers"),
         (["--init-from", "nowhere.pth"], "nowhere.pth"),
