@@ -42,6 +42,7 @@ class Prediction:
     stage_probabilities: np.ndarray | None  # (6,)
     warnings: list[str] = field(default_factory=list)
     cervical: Cervical | None = None  # the neck, where there are weights that read it
+    interval_factors: dict[str, float] = field(default_factory=dict)  # see intervals.py; {} without calibration
 
     @property
     def is_head(self) -> bool:
@@ -149,12 +150,14 @@ class Predictor:
         spread_px, all_confidence = np.full(LANDMARK_COUNT, np.nan), np.full(LANDMARK_COUNT, np.nan)
         spread_px[columns] = frame.length_to_px(spread_net)
         all_confidence[columns] = confidence
-        radius95_px = np.full(LANDMARK_COUNT, np.nan)
+        radius95_px, factors = np.full(LANDMARK_COUNT, np.nan), {}
         if self.calibration is not None:
             radius95_px = frame.length_to_px(self.calibration.radii_net(frame.length_to_net(spread_px)))
+            factors = self.calibration.intervals
         return Prediction(
-            frame, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities, describe_frame(frame)
-        )
+            frame, landmarks_px, all_confidence, spread_px, radius95_px, stage, probabilities, describe_frame(frame),
+            interval_factors=factors,
+        )  # fmt: skip
 
     def refuse(self, prediction: Prediction) -> Prediction:
         """A prediction without anything in it but the reason."""

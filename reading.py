@@ -124,8 +124,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
         for index in np.flatnonzero(new):
             taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
-        calibration = getattr(predictor, "calibration", None)  # models of the neck alone have none
-        factors = factors or (calibration.intervals if new.any() and calibration is not None else {})
+        factors = factors or (prediction.interval_factors if new.any() else {})
         if stage is None and prediction.stage is not None:
             stage, probabilities = prediction.stage, prediction.stage_probabilities
         cervical = cervical or prediction.cervical
