@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from known_prediction import predict_known
 from torch import nn
 
 from backbone import CephModel
 from cache import FilmCache
-from config import LANDMARK_INDEX, SYMBOLS, make_config
+from config import SYMBOLS, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, gaussian_heatmaps, net_to_cells
@@ -21,29 +22,6 @@ from model import build_model
 from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
 from thumbnails import SIDE, view_of_thumbnail
-
-
-class KnowingModel(CephModel):
-    """Puts its heatmaps' peaks on given network points, whatever the film."""
-
-    def __init__(self, points_net: torch.Tensor, config):
-        super().__init__()
-        self.points_net, self.config, self.anchor = points_net, config, nn.Parameter(torch.zeros(1))
-
-    def forward(self, images):
-        height, width = self.config.image_size
-        cells = net_to_cells(self.points_net, 2.0).expand(len(images), -1, -1)
-        maps = gaussian_heatmaps(cells, (height // 2, width // 2), 1.5)
-        return {"heatmap_logits": maps.clamp(min=1e-30).log()}
-
-
-def predict_known(film_size, truth_px, symbols=SYMBOLS):
-    config = make_config("landmarks", head_frame=False, image_size=(160, 128), decode_radius=5)
-    config = replace(config, landmarks=tuple(symbols))
-    letterbox = Letterbox(film_size, (128, 160))
-    columns = [LANDMARK_INDEX[symbol] for symbol in symbols]
-    model = KnowingModel(torch.from_numpy(letterbox.to_net(truth_px[columns])).float(), config)
-    return Predictor(model, config, torch.device("cpu")).predict(np.zeros(film_size[::-1], np.uint8))
 
 
 @pytest.mark.parametrize("film_size", [(1935, 2400), (301, 199), (2400, 700), (97, 131)])
