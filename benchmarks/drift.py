@@ -89,3 +89,7 @@ def describe_offsets(offsets_mm: np.ndarray, count: int = 5) -> list[str]:
     return [
         f"{SYMBOLS[index]:5} {means_mm[index, 0]:+.2f} mm forward, {means_mm[index, 1]:+.2f} mm down" for index in order
     ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
