@@ -203,8 +203,12 @@ def predict_film(
     except UserError as error:
         raise Unreadable(error) from None
     reading = read(predictors, film, name, pixel_size_mm)
+    is_blank = not reading.known.any() and reading.cervical is None
+    if is_blank:
+        tqdm.write(f"{path}: {' '.join(reading.warnings) or 'nothing was found on it.'}")
     if options.overlay:
-        overlay = draw_film(film, reading.points_px, numbers=True, title=name)
+        title = f"{name}: nothing placed" if is_blank else name
+        overlay = draw_film(film, reading.points_px, numbers=True, title=title)
         write_png(options.out / f"{name}_overlay.png", overlay)
     if options.annotations:
         target = options.out / "annotations" / f"{name}.json"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -122,6 +123,21 @@ def test_points_outside_the_film_are_left_out_and_named(blobs, tmp_path, call, m
     assert call(blobs / "test" / "Cephalograms" / "test000.png") == 0
     entry = json.loads((tmp_path / "out" / "predictions.json").read_text())[0]
     assert "Po" not in entry["landmarks"] and len(entry["landmarks"]) == 28 and "Po" in entry["warnings"][0]
+
+
+def test_a_film_with_nothing_on_it_is_named_with_the_reason(blobs, call, capsys, monkeypatch):
+    films = sorted((blobs / "test" / "Cephalograms").iterdir())
+    real = predict.read
+
+    def refuse_the_first(predictors, film, name, pixel_size_mm):
+        reading = real(predictors, film, name, pixel_size_mm)
+        blank = replace(reading, points_px=np.full((29, 2), np.nan), warnings=["No head is on it."])
+        return blank if name == films[0].stem else reading
+
+    monkeypatch.setattr(predict, "read", refuse_the_first)
+    assert call(*films, "--overlay") == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "No head is on it." in line]
+    assert len(said) == 1 and films[0].name in said[0]
 
 
 @pytest.mark.parametrize(
