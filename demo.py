@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command until it is interrupted; 2 for a mistake in the call."""
+    """Serves the page until it is interrupted; 2 for a mistake in the call, 130 when stopped before that."""
     options = make_parser().parse_args(arguments)
     try:
         check_options(options)
@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(f"demo.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # once the page is up, Gradio ends without one
+        print("demo.py: stopped before the page was up.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -196,6 +196,15 @@ def test_typed_pixel_sizes():
 # --- command and words ----------------------------------------------------------------------------------------------
 
 
+def test_stopped_before_the_page_is_up_it_says_so(monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "build_page", stop)
+    assert demo.main([]) == 130
+    assert capsys.readouterr().err == "demo.py: stopped before the page was up.\n"
+
+
 @pytest.mark.parametrize(
     "flags",
     [["--max-upload", "0"], ["--weights", "none.safetensors"], ["--revision", "main"], ["--push", "no repository"],
