@@ -95,17 +95,23 @@ def factor_key(name: str) -> str:
     return name.replace(" ", "_")
 
 
+def distance_from(value: float, other: np.ndarray | float, unit: str) -> np.ndarray | float:
+    """How far other values of a measurement lie above this one; an angle at most half a turn to either side, since a
+    line that is drawn beyond the back has not leapt to the other side.
+    """
+    off = other - value
+    return (off + 180.0) % 360.0 - 180.0 if unit == "deg" else off
+
+
 def interval95(
     each: Measurement, draws: Points, value: float, factor: float = 1.0
 ) -> tuple[float | None, float | None]:
     """The middle 95 % of a measurement over drawn points, stretched from its value by a factor; None where a point it
     needs has no radius.
     """
-    off = each.compute(draws) - value
+    off = distance_from(value, each.compute(draws), each.unit)
     if np.isnan(off).any():
         return None, None
-    if each.unit == "deg":
-        off = (off + 180.0) % 360.0 - 180.0  # a line that is drawn beyond the back has not leapt to the other side
     low, high = np.percentile(off, [2.5, 97.5])
     return value + factor * min(float(low), 0.0), value + factor * max(float(high), 0.0)
 

@@ -8,7 +8,7 @@ of the drawn interval's end on that side, the truth lay on films that had not ta
 
 import numpy as np
 
-from analysis import UNSURE, factor_key, measure
+from analysis import UNSURE, distance_from, factor_key, measure
 from calibration import conformal_quantile
 from measurements import MEASUREMENTS
 
@@ -76,9 +76,7 @@ def describe_intervals(
 
 def interval_score(row: dict, truth: float) -> float:
     """One measurement's score: 1 at an end of its interval."""
-    off = truth - row["value"]
-    if row["unit"] == "deg":
-        off = (off + 180.0) % 360.0 - 180.0
+    off = distance_from(row["value"], truth, row["unit"])
     half = row["high95"] - row["value"] if off > 0 else row["value"] - row["low95"]
     return abs(off) / max(half, SMALLEST)
 

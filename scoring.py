@@ -58,7 +58,7 @@ def measure_errors(films: list[Film], predictions: list[Prediction], truth: str 
 
 
 def to_mm(lengths_px: np.ndarray, films: list[Film]) -> np.ndarray:
-    """(N, 29) lengths in each film's pixels to millimetres."""
+    """Lengths (N, ...) in each film's pixels to millimetres."""
     return np.array([pixels_to_mm(row, film.pixel_size_mm) for row, film in zip(lengths_px, films, strict=True)])
 
 

@@ -20,6 +20,7 @@ from films import Film, scan_split
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT
 from inference import Prediction, default_weights, load_predictor, pick_device
 from metrics import mean_and_deviation, success_rates
+from scoring import to_mm
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,9 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def describe(films: list[Film], predictions: list[Prediction]) -> str:
     """Errors and radii as they are and without the offset of the other films, and the largest offsets."""
-    sizes_mm = np.array([film.pixel_size_mm or np.nan for film in films])
-    offsets_mm = offsets_of_experts(films, predictions) * sizes_mm[:, None, None]
-    radii_mm = np.array([prediction.radius95_px for prediction in predictions]) * sizes_mm[:, None]
+    offsets_mm = to_mm(offsets_of_experts(films, predictions), films)
+    radii_mm = to_mm(np.array([prediction.radius95_px for prediction in predictions]), films)
     lines = ["| | MRE mm | SDR at 2 / 2.5 / 3 / 4 mm, % | within their radius, % |", "|---|---|---|---|"]
     for title, left_mm in (("as it is", offsets_mm), ("without the others' mean offset", unshifted(offsets_mm))):
         errors_mm = np.hypot(left_mm[..., 0], left_mm[..., 1])
