@@ -5,7 +5,7 @@ Vorhies and Adams, Angle Orthodontist 21 (1951). One SVG for the report and the 
 
 from html import escape
 
-from words import say
+from words import number, say
 
 ROW = 13.0  # height of a row; all lengths in the SVG's own units
 NAME_WIDTH, SCALE_WIDTH, VALUE_WIDTH = 132.0, 168.0, 46.0
@@ -60,15 +60,15 @@ def draw_scale(count: int) -> list[str]:
     left, right = across(-1), across(1)
     size = f'width="{right - left:.1f}" height="{bottom - top:g}"'
     parts = [f'<rect x="{left:.1f}" y="{top:g}" {size} style="fill:{BAND}"/>']
-    for number in range(-4, 5):
-        dashes = "" if number == 0 else ";stroke-dasharray:1 3"
+    for deviations in range(-4, 5):
+        dashes = "" if deviations == 0 else ";stroke-dasharray:1 3"
         parts.append(
-            f'<line x1="{across(number):.1f}" x2="{across(number):.1f}" y1="{top:g}" y2="{bottom:g}" '
+            f'<line x1="{across(deviations):.1f}" x2="{across(deviations):.1f}" y1="{top:g}" y2="{bottom:g}" '
             f'style="stroke:{SOFT};stroke-width:0.6{dashes}"/>'
         )
-        if number % 2 == 0:
-            label = f"{number:+d}".replace("+0", "0").replace("-", "−")
-            parts.append(text(across(number), bottom + ROW * 0.7, label, size=7.5, anchor="middle", colour=SOFT))
+        if deviations % 2 == 0:
+            label = f"{deviations:+d}".replace("+0", "0").replace("-", "−")
+            parts.append(text(across(deviations), bottom + ROW * 0.7, label, size=7.5, anchor="middle", colour=SOFT))
     parts.append(text(NAME_WIDTH + SCALE_WIDTH + 4, bottom + ROW * 0.7, "SD", size=7.5, colour=SOFT))
     return parts
 
@@ -87,7 +87,7 @@ def draw_row(name: str, row: dict, y: float, language: str) -> str:
     """A measurement's name, its interval, its mark and its value."""
     here, colour = place(row, row["value"]), COLOURS[row["level"]]
     label = say(name, language)
-    value = f"{row['value']:.1f}{UNITS[row['unit']]}".replace("-", "−")
+    value = number(row["value"]) + UNITS[row["unit"]]
     hint = f"{label}: {value}, {say(row['reading'], language)}"
     parts = [f"<g><title>{escape(hint)}</title>", text(0, y + 3, label, size=9)]
     if row["low95"] is not None:

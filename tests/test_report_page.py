@@ -197,6 +197,12 @@ def test_ranges_are_not_joined_to_the_zigzag():
     assert drawn.count("<title>") == len(names) and wigglegram({}, names).count("<title>") == 0
 
 
+def test_no_value_has_a_minus_before_zero():
+    table = make_reading().measurements()
+    table["Wits"]["value"] = -0.04
+    assert "0.0 mm" in (drawn := wigglegram(table, ["Wits"])) and "−0.0" not in drawn
+
+
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 
