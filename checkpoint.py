@@ -109,7 +109,21 @@ def save_weights(path: Path, model: CephModel, config: Config, facts: dict, half
         tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     shared = json.dumps(shareable_facts(facts))
     texts = {"format": str(FORMAT), "config": json.dumps(config.to_json()), "facts": shared}
-    write_bytes(path, to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)}))
+    data = to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)})
+    write_bytes(path, with_ordered_header(data))
+
+
+def with_ordered_header(data: bytes) -> bytes:
+    """A safetensors file with the texts of its header in order, so that equal weights are equal bytes.
+
+    safetensors writes them in an order that changes from call to call.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def content_digest(tensors: dict[str, torch.Tensor], texts: dict[str, str]) -> str:

@@ -21,6 +21,7 @@ HEADLINES = {
 }
 BUNDLED = Path(__file__).parent / "weights"
 ALREADY_THERE = "this very file is already there"
+OTHER_FIGURES = "this very file is already there, with other figures"
 
 
 @dataclass(frozen=True)
@@ -248,9 +249,14 @@ def choose(shares: list[Share], there: Repository, force: bool) -> tuple[list[Sh
     chosen, kept = [], {}
     for share in shares:
         old = there.records.get(share.part)
-        reason = None if force else why_no_better(share.part, share.record, old)
-        if old and old.get("sha256") == share.record["sha256"]:
+        if old == share.record:
             reason = ALREADY_THERE
+        elif force:
+            reason = None
+        elif old and old.get("sha256") == share.record["sha256"]:
+            reason = OTHER_FIGURES
+        else:
+            reason = why_no_better(share.part, share.record, old)
         if reason is None:
             chosen.append(share)
         else:

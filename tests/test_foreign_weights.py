@@ -37,6 +37,16 @@ def test_whole_files_say_the_same(whole):
     assert all(torch.equal(a, b) for a, b in zip(first[0].parameters(), second[0].parameters(), strict=True))
 
 
+def test_equal_weights_are_equal_bytes(whole, tmp_path):
+    """safetensors alone writes its texts in another order almost every time."""
+    model, config, facts = load_model(whole["safetensors"])
+    first = whole["safetensors"].read_bytes()
+    for _ in range(8):
+        save_weights(tmp_path / "again.safetensors", model, config, facts)
+        assert (tmp_path / "again.safetensors").read_bytes() == first
+    assert (8 + int.from_bytes(first[:8], "little")) % 8 == 0, "tensors begin where safetensors wants them"
+
+
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.3, 0.5, 0.8, 0.97, 1.0])
 def test_a_flipped_bit_changes_nothing_or_is_noticed(whole, tmp_path, suffix, share):

@@ -15,6 +15,7 @@ from model import build_model
 from privacy import numbers_of, private_texts, public_name, shareable_facts
 from sharing import (
     ALREADY_THERE,
+    OTHER_FIGURES,
     Repository,
     Share,
     check_company,
@@ -152,8 +153,15 @@ def test_each_file_goes_or_stays_by_itself():
     chosen, kept = choose(shares, there, force=False)
     assert [each.part for each in chosen] == ["vertebrae", "cvm"] and list(kept) == ["landmarks"]
     assert len(choose(shares, there, force=True)[0]) == 3
-    again = choose([share("landmarks", mre_mm=1.2)], there, force=True)
+    again = choose([share("landmarks", mre_mm=1.2, qwk=0.7)], there, force=True)
     assert again == ([], {"landmarks": ALREADY_THERE})
+
+
+def test_new_figures_of_the_same_file_go_only_when_forced():
+    there = Repository("c" * 40, {}, {"landmarks": record("landmarks", mre_mm=1.2)})
+    judged_again = [share("landmarks", mre_mm=1.1)]
+    assert choose(judged_again, there, force=False) == ([], {"landmarks": OTHER_FIGURES})
+    assert choose(judged_again, there, force=True) == (judged_again, {})
 
 
 def test_files_that_belong_together_stay_together():
