@@ -129,19 +129,30 @@ def decode_heatmaps(
     """
     batch, count, height, width = heatmap_logits.shape
     probabilities = spatial_softmax(heatmap_logits)
-    peaks = probabilities.flatten(2).argmax(dim=-1)  # (B, K)
+    peaks = probabilities.flatten(2).argmax(dim=-1, keepdim=True)  # (B, K, 1)
+    reach = torch.arange(-radius_cells, radius_cells + 1, device=heatmap_logits.device)
+    near_x, near_y = peaks % width + reach, peaks // width + reach  # (B, K, 2 radius + 1)
+    window = window_of(probabilities, near_x, near_y)
+    confidence = window.sum(dim=(-2, -1))
+    x = (window.sum(dim=-2) * near_x).sum(dim=-1) / confidence
+    y = (window.sum(dim=-1) * near_y).sum(dim=-1) / confidence
     columns = torch.arange(width, device=heatmap_logits.device, dtype=torch.float32)
     rows = torch.arange(height, device=heatmap_logits.device, dtype=torch.float32)
-    near_x = (columns - (peaks % width).unsqueeze(-1)).abs() <= radius_cells  # (B, K, width)
-    near_y = (rows - (peaks // width).unsqueeze(-1)).abs() <= radius_cells  # (B, K, height)
-    window = probabilities * (near_y.unsqueeze(-1) & near_x.unsqueeze(-2))
-    confidence = window.sum(dim=(-2, -1))
-    x = (window.sum(dim=-2) * columns).sum(dim=-1) / confidence
-    y = (window.sum(dim=-1) * rows).sum(dim=-1) / confidence
-    distance = torch.hypot(columns - x[..., None, None], (rows[:, None] - y[..., None, None]))  # (B, K, h, w)
-    spread = (probabilities * distance).sum(dim=(-2, -1))
+    square_x, square_y = (columns - x.unsqueeze(-1)) ** 2, (rows - y.unsqueeze(-1)) ** 2
+    distance = (square_y.unsqueeze(-1) + square_x.unsqueeze(-2)).sqrt_()  # (B, K, h, w)
+    spread = distance.mul_(probabilities).sum(dim=(-2, -1))
     assert spread.shape == (batch, count)
     return torch.stack([x, y], dim=-1), confidence, spread
+
+
+def window_of(maps: torch.Tensor, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """(B, K, h, w) maps to what they hold at whole `columns` (B, K, n) and `rows` (B, K, m), (B, K, m, n); 0 beyond
+    their borders.
+    """
+    height, width = maps.shape[-2:]
+    held = ((rows >= 0) & (rows < height)).unsqueeze(-1) & ((columns >= 0) & (columns < width)).unsqueeze(-2)
+    cells = (rows.unsqueeze(-1) * width + columns.unsqueeze(-2)).clamp(0, height * width - 1)
+    return maps.flatten(2).gather(-1, cells.flatten(2)).view_as(cells) * held
 
 
 def pixels_to_mm(length_px: np.ndarray, pixel_size_mm: float | None) -> np.ndarray:

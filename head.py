@@ -15,6 +15,7 @@ MARGIN = 0.2  # around the mean shape, share of the frame's sides: what lies aro
 ROUNDS = 6
 TOLERANCE = 0.05  # a point this share of the shape's size away from where it should be counts half
 PLAUSIBLE_ENLARGEMENT = (0.3, 12.0)  # of the view to fill the head's frame; 1 shows the whole view
+SMALL_PART = 0.5  # of an image: of one that shows more, cutting would save nothing
 LARGEST_SHRINK = 1.5  # beyond it, pixels would be skipped rather than averaged
 
 
@@ -124,6 +125,7 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], bor
     """An image through a (2, 3) matrix onto `size` (width, height), smoothed where it shrinks."""
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink > LARGEST_SHRINK:
+        image, matrix = cut_to_need(image, matrix, size, margin_px=3 * shrink)
         whole = Letterbox(image.shape[::-1], tuple(max(1, round(side / shrink)) for side in image.shape[::-1]))
         image = cv2.resize(image, whole.target_size, interpolation=cv2.INTER_AREA)
         steps = np.array(whole.target_size) / np.array(whole.source_size)
@@ -132,6 +134,22 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], bor
     return cv2.warpAffine(
         image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
     )
+
+
+def cut_to_need(
+    image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], margin_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that a (2, 3) matrix brings onto `size` (width, height), and its matrix, where that is a
+    small part; else both as they are.
+    """
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]])
+    seen = move_points(corners, cv2.invertAffineTransform(matrix))
+    low = np.floor(np.maximum(seen.min(axis=0) - margin_px, 0)).astype(int)
+    high = np.ceil(np.minimum(seen.max(axis=0) + margin_px, image.shape[::-1])).astype(int)
+    if (high <= low).any() or np.prod(high - low) > SMALL_PART * image.size:
+        return image, matrix
+    back = np.array([[1.0, 0.0, low[0]], [0.0, 1.0, low[1]]])
+    return np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]), join_matrices(back, matrix)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from torch.nn import functional
 from backbone import CephModel
 from calibration import Calibration
 from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
-from geometry import Letterbox, cells_to_net, decode_heatmaps
+from geometry import Letterbox
 from head import HeadFrame, fit_head, join_matrices, move_points, warp_image
 from labelme import box_of_points
-from model import film_normalised, locate, to_network_input
+from model import decode_points, film_normalised, locate, to_network_input
 from neck import POINT_INDEX, body_spacing, frame_neck, lacks_c4, neck_misfit
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
@@ -31,6 +31,7 @@ LARGEST_STRANGENESS = 0.5
 # A neck doubted more than this is also looked for elsewhere: a vertebra higher and lower, larger and smaller.
 SEARCH_DOUBT = 0.6
 SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
+SAME_NECK = 0.15  # in mean, in distances C3 to C4: looks nearer to each other found one neck
 SEARCHED = 4  # of these places are looked at again, the least doubtful ones
 # Of the network, at strides 16 and 32: what it sees there is a corner of a body or a border. A shallower network is
 # asked for the deepest that it has.
@@ -86,7 +87,8 @@ class VertebraFinder:
         """
         located, strangeness = self.locate(picture)
         frames = self.first_frames(picture, located, landmarks_px)
-        necks = [self.look_again(picture, self.look(picture, frame)) for frame in frames]
+        looks = distinct(self.look(picture, frames))
+        necks = [self.look_again(picture, look) for look in looks]
         if min(neck.doubt for neck in necks) > SEARCH_DOUBT:
             necks += self.search(picture, frames)
         best = min(necks, key=lambda neck: neck.doubt)
@@ -110,13 +112,14 @@ class VertebraFinder:
         middle, step = self.shape.mean(axis=0), float(body_spacing(self.shape[None])[0])
         looks = []
         for frame in frames:
+            moved = []
             for vertebrae in SEARCH_VERTEBRAE:
                 for size in SEARCH_SIZES:
                     shift = middle - size * middle + [0.0, vertebrae * step]
-                    moved = join_matrices(frame.matrix, np.column_stack([size * np.eye(2), shift]))
-                    looks.append(self.look(picture, replace(frame, matrix=moved)))
-        looks.sort(key=lambda neck: neck.doubt)
-        return [self.look_again(picture, look) for look in looks[:SEARCHED]]
+                    matrix = join_matrices(frame.matrix, np.column_stack([size * np.eye(2), shift]))
+                    moved.append(replace(frame, matrix=matrix))
+            looks += self.look(picture, moved)
+        return [self.look_again(picture, look) for look in distinct(looks)[:SEARCHED]]
 
     @torch.inference_mode()
     def locate(self, picture: np.ndarray) -> tuple[HeadFrame | None, float]:
@@ -164,7 +167,7 @@ class VertebraFinder:
         for factor in LOOK_SIZES:
             resize = np.column_stack([factor * np.eye(2), middle - factor * middle])
             frames.append(replace(first.frame, matrix=join_matrices(matrix, resize)))
-        looks = [self.look(picture, frame) for frame in frames]
+        looks = self.look(picture, frames)
         points_px = np.mean([look.points_px for look in looks], axis=0)
         apart_px = np.mean([np.hypot(*(look.points_px - points_px).T) for look in looks], axis=0)
         spread_px = np.hypot(np.mean([look.spread_px for look in looks], axis=0), apart_px)
@@ -172,16 +175,15 @@ class VertebraFinder:
         return self.make_neck(points_px, confidence, spread_px, frames[len(frames) // 2])
 
     @torch.inference_mode()
-    def look(self, picture: np.ndarray, frame: HeadFrame) -> Neck:
-        """What the network sees in a frame."""
-        seen = torch.from_numpy(frame.apply(picture)).unsqueeze(0)
-        logits = self.model(to_network_input(seen, self.device))["heatmap_logits"]
-        stride = self.config.image_size[0] / logits.shape[-2]
-        points_cells, confidence, spread_cells = decode_heatmaps(logits, self.config.decode_radius)
-        points_net = cells_to_net(points_cells, stride)[0].cpu().double().numpy()
-        spread_net = (spread_cells * stride)[0].cpu().double().numpy()
-        sureness = confidence[0].cpu().double().numpy()
-        return self.make_neck(frame.to_px(points_net), sureness, frame.length_to_px(spread_net), frame)
+    def look(self, picture: np.ndarray, frames: list[HeadFrame]) -> list[Neck]:
+        """What the network sees in each frame."""
+        seen = torch.from_numpy(np.stack([frame.apply(picture) for frame in frames]))
+        outputs = self.model(to_network_input(seen, self.device))
+        rows = zip(frames, *decode_points(outputs, self.config, len(frames)), strict=True)
+        return [
+            self.make_neck(frame.to_px(points_net), confidence, frame.length_to_px(spread_net), frame)
+            for frame, points_net, confidence, spread_net in rows
+        ]
 
     @property
     def feature_levels(self) -> list[int]:
@@ -234,3 +236,19 @@ class VertebraFinder:
         if self.calibration is not None:
             radius95_px = frame.length_to_px(self.calibration.radii_net(frame.length_to_net(spread_px)))
         return Neck(points_px, confidence, spread_px, radius95_px, frame, float(doubt))
+
+
+def distinct(looks: list[Neck]) -> list[Neck]:
+    """The looks in order of their doubt, without those that show what a less doubtful one shows."""
+    kept = []
+    for look in sorted(looks, key=lambda neck: neck.doubt):
+        if not any(is_same_neck(look, other) for other in kept):
+            kept.append(look)
+    return kept
+
+
+def is_same_neck(first: Neck, second: Neck) -> bool:
+    """Whether two looks found one neck, so that a further look at either would see the same."""
+    apart_px = np.hypot(*(first.points_px - second.points_px).T).mean()
+    near_px = SAME_NECK * body_spacing(second.points_px[None])[0]
+    return bool(first.frame.negative == second.frame.negative and apart_px < near_px)

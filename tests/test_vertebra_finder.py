@@ -184,10 +184,12 @@ def test_a_neck_in_doubt_is_looked_for_a_vertebra_higher_and_lower(monkeypatch):
     step = float(body_spacing(NECK[None])[0])
     truth_px = finder.frame_of_crop(picture).to_px(NECK + [0.0, step])  # a vertebra below where crops have it
 
-    def look(seen, frame):
+    def look(seen, frames):
         """As a network that knows a neck only where it has been taught to expect one."""
-        is_near = np.abs(frame.to_net(truth_px) - NECK).max() < 0.6 * step
-        return finder.make_neck(truth_px if is_near else truth_px[::-1], np.ones(13), np.full(13, 2.0), frame)
+        is_near = [np.abs(frame.to_net(truth_px) - NECK).max() < 0.6 * step for frame in frames]
+        shown = [truth_px if near else truth_px[::-1] for near in is_near]
+        rows = zip(shown, frames, strict=True)
+        return [finder.make_neck(points_px, np.ones(13), np.full(13, 2.0), frame) for points_px, frame in rows]
 
     monkeypatch.setattr(finder, "look", look)
     monkeypatch.setattr(finder, "locate", lambda seen: (None, 0.0))
@@ -195,6 +197,24 @@ def test_a_neck_in_doubt_is_looked_for_a_vertebra_higher_and_lower(monkeypatch):
     assert found.is_seen and np.allclose(found.points_px, truth_px)
     monkeypatch.setattr(vertebra_finder, "SEARCH_DOUBT", np.inf)
     assert not finder.find(picture).is_seen
+
+
+def test_one_neck_found_in_several_frames_is_looked_at_again_once(monkeypatch):
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    picture, seen = np.zeros((512, 512), dtype=np.uint8), []
+    frame = finder.frame_of_crop(picture)
+    points_px = frame.to_px(NECK)
+    necks = [
+        finder.make_neck(points_px + shift, np.full(13, sureness), np.full(13, 2.0), replace(frame, negative=negative))
+        for shift, sureness, negative in [(0.0, 0.4, False), (2.0, 1.0, False), (2.0, 0.5, True), (90.0, 0.3, False)]
+    ]
+    monkeypatch.setattr(finder, "locate", lambda picture: (None, 0.0))
+    monkeypatch.setattr(finder, "first_frames", lambda *others: [])
+    monkeypatch.setattr(finder, "look", lambda *others: necks)
+    monkeypatch.setattr(finder, "look_again", lambda picture, first: seen.append(first) or first)
+    assert finder.find(picture).points_px is necks[1].points_px
+    assert seen == [necks[1], necks[2], necks[3]], "the surest of those that agree, and all others"
 
 
 def test_a_neck_without_c4_is_drawn():
