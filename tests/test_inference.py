@@ -225,6 +225,21 @@ def test_a_head_far_from_its_first_frame_is_looked_at_again():
     assert prediction.frame.scale_net == pytest.approx(first / 0.7, rel=0.02)
 
 
+@pytest.mark.parametrize("frame_px, black", [(460, True), (540, False)])
+def test_a_head_on_a_film_cut_close_is_seen_without_black_around_it(frame_px, black):
+    """The head's frame reaches a little or far beyond a grey film of 400 x 400 px; far beyond, grey goes on."""
+    shape = np.random.default_rng(3).uniform(30, 130, (29, 2))
+    settings = {"image_size": (160, 160), "view_size": (512, 512)}
+    config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
+    points_px = (shape - 79.5) * frame_px / 160 + 199.5
+    model = KnowingLocator(Letterbox((400, 400), (SIDE, SIDE)).to_net(points_px), [-5.0, -5.0], shape)
+    prediction = Predictor(model, config, torch.device("cpu")).predict(np.full((400, 400), 90, np.uint8))
+    assert np.abs(prediction.landmarks_px - points_px).max() < 1.0 and len(model.shown) == 1
+    assert prediction.frame.film_share == pytest.approx((400 / frame_px) ** 2, abs=0.02)
+    assert (model.shown[0] == (0 if black else 90))[[0, 0, -1, -1], [0, -1, 0, -1]].all()
+    assert model.shown[0][80, 80] == 90
+
+
 @pytest.mark.parametrize("good", [0, 1, 2])
 def test_the_guess_that_looks_like_a_head_is_taken(good):
     shape = np.random.default_rng(0).uniform(100, 400, (29, 2))
