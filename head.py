@@ -98,13 +98,13 @@ class HeadFrame:
             view = invert_inside(view, self.letterbox)
         return warp_image(view, self.matrix, self.target_size)
 
-    def apply_extended(self, view: np.ndarray) -> np.ndarray:
-        """As `apply`, but with the film's outermost pixels, not black, in all that lies beyond it."""
+    def apply_extended(self, view: np.ndarray, mode: int) -> np.ndarray:
+        """As `apply`, but what lies beyond the film is not black: it goes on by OpenCV's border `mode`."""
         (left, top), (width, height) = self.letterbox.offset, self.letterbox.inner_size
         film = view[top : top + height, left : left + width]
         to_view = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
         matrix = join_matrices(to_view, self.matrix)
-        return warp_image(255 - film if self.negative else film, matrix, self.target_size, mode=cv2.BORDER_REPLICATE)
+        return warp_image(255 - film if self.negative else film, matrix, self.target_size, mode=mode)
 
 
 def corners(size: tuple[int, int], move: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -101,7 +101,7 @@ def test_the_bars_around_a_film_are_no_part_of_it():
 
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("scale", [0.2, 0.8])
-def test_beyond_a_film_its_outermost_pixels_can_be_shown(negative, scale):
+def test_a_film_can_go_on_beyond_its_borders(negative, scale):
     """A film of two greys, 100 x 50 in the middle of its view: each goes on to the frame's border, and on the film
     nothing changes, also where it shrinks so far that it is averaged first.
     """
@@ -110,7 +110,7 @@ def test_beyond_a_film_its_outermost_pixels_can_be_shown(negative, scale):
     middle = (np.array([120, 90]) - 1) / 2
     matrix = np.column_stack([scale * np.eye(2), middle - scale * 49.5])
     frame = HeadFrame(letterbox, matrix, (120, 90), negative)
-    shown, extended = frame.apply(view), frame.apply_extended(view)
+    shown, extended = frame.apply(view), frame.apply_extended(view, cv2.BORDER_REPLICATE)
     left, right = (195, 55) if negative else (60, 200)
     assert (extended[:, :57] == left).all() and (extended[:, 63:] == right).all()
     half = int(25 * scale) - 2
