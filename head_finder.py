@@ -1,5 +1,6 @@
 """Finds the head on films and shows it to the network: a first frame by the locator's rough points on a thumbnail, a
-better one by the points that the network then finds where the first was far off.
+better one by the points that the network then finds where the first was far off. A film cut close around the head is
+shown as if it went on beyond its borders.
 """
 
 from dataclasses import replace
