@@ -4,6 +4,7 @@ A network that always sees the head alike need not learn that films differ in si
 are spent on the head. The mean shape and the fits are Procrustes' (Gower, Psychometrika 40, 1975).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -53,6 +54,14 @@ class HeadFrame:
         across = self.matrix[:, 0] * (-1.0 if self.mirrored else 1.0)  # where the film's x axis goes
         return float(-np.degrees(np.arctan2(across[1], across[0])))
 
+    @property
+    def film_share(self) -> float:
+        """How much of the frame lies on the film, 0-1."""
+        film = corners(self.source_size, self.to_net)
+        frame = corners(self.target_size, lambda points_net: points_net)
+        area, _ = cv2.intersectConvexConvex(film, frame)
+        return float(area) / (self.target_size[0] * self.target_size[1])
+
     def doubted(self, doubt: float) -> "HeadFrame":
         """The frame, at least as doubtful as `doubt`."""
         return replace(self, doubt=max(self.doubt, doubt))
@@ -89,6 +98,21 @@ class HeadFrame:
             view = invert_inside(view, self.letterbox)
         return warp_image(view, self.matrix, self.target_size)
 
+    def apply_extended(self, view: np.ndarray, mode: int) -> np.ndarray:
+        """As `apply`, but what lies beyond the film is not black: it goes on by OpenCV's border `mode`."""
+        (left, top), (width, height) = self.letterbox.offset, self.letterbox.inner_size
+        film = view[top : top + height, left : left + width]
+        to_view = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
+        matrix = join_matrices(to_view, self.matrix)
+        return warp_image(255 - film if self.negative else film, matrix, self.target_size, mode=mode)
+
+
+def corners(size: tuple[int, int], move: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The outer corners (4, 2) float32 of a picture of `size` (width, height), moved."""
+    width, height = size
+    outer = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]) - 0.5
+    return move(outer).astype(np.float32)
+
 
 def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(..., 2) points through a (2, 3) matrix."""
@@ -121,8 +145,12 @@ def invert_inside(view: np.ndarray, letterbox: Letterbox) -> np.ndarray:
     return inverted
 
 
-def warp_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: int = 0) -> np.ndarray:
-    """An image through a (2, 3) matrix onto `size` (width, height), smoothed where it shrinks."""
+def warp_image(
+    image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: int = 0, mode: int = cv2.BORDER_CONSTANT
+) -> np.ndarray:
+    """An image through a (2, 3) matrix onto `size` (width, height), smoothed where it shrinks; around it OpenCV's
+    border `mode`, of a constant one the grey `border`.
+    """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink > LARGEST_SHRINK:
         image, matrix = cut_to_need(image, matrix, size, margin_px=3 * shrink)
@@ -131,9 +159,7 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], bor
         steps = np.array(whole.target_size) / np.array(whole.source_size)
         back = np.array([[1 / steps[0], 0, 0.5 / steps[0] - 0.5], [0, 1 / steps[1], 0.5 / steps[1] - 0.5]])
         matrix = join_matrices(back, matrix)
-    return cv2.warpAffine(
-        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
-    )
+    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=border)
 
 
 def cut_to_need(

@@ -85,6 +85,40 @@ def test_a_negative_is_shown_as_a_positive_and_its_bars_stay_black():
     assert shown[32, 32] == 215 and shown[32, 2] == 0
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("shift, share", [(0.0, 1.0), (32.0, 0.5), (64.0, 0.0), (-16.0, 0.75)])
+def test_a_frame_knows_how_much_of_it_lies_on_the_film(mirrored, shift, share):
+    linear = np.diag([-1.0 if mirrored else 1.0, 1.0])
+    matrix = np.column_stack([linear, [63.0 + shift if mirrored else shift, 0.0]])
+    frame = HeadFrame(Letterbox((100, 100), (64, 64)), matrix, (64, 64))
+    assert frame.film_share == pytest.approx(share, abs=1e-6)
+
+
+def test_the_bars_around_a_film_are_no_part_of_it():
+    frame = HeadFrame(Letterbox((100, 200), (200, 200)), whole_view((200, 200), (64, 64)), (64, 64))
+    assert frame.film_share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("scale", [0.2, 0.8])
+def test_a_film_can_go_on_beyond_its_borders(negative, scale):
+    """A film of two greys, 100 x 50 in the middle of its view: each goes on to the frame's border, and on the film
+    nothing changes, also where it shrinks so far that it is averaged first.
+    """
+    letterbox = Letterbox((100, 50), (100, 100))
+    view = letterbox.apply(np.tile(np.repeat(np.array([60, 200], np.uint8), 50), (50, 1)))
+    middle = (np.array([120, 90]) - 1) / 2
+    matrix = np.column_stack([scale * np.eye(2), middle - scale * 49.5])
+    frame = HeadFrame(letterbox, matrix, (120, 90), negative)
+    shown, extended = frame.apply(view), frame.apply_extended(view, cv2.BORDER_REPLICATE)
+    left, right = (195, 55) if negative else (60, 200)
+    assert (extended[:, :57] == left).all() and (extended[:, 63:] == right).all()
+    half = int(25 * scale) - 2
+    on_film = np.s_[45 - half : 45 + half, 60 - 2 * half : 60 + 2 * half]
+    assert np.abs(extended[on_film].astype(int) - shown[on_film]).max() <= 1
+    assert (shown[[0, -1]] == 0).all() and (shown[:, [0, -1]] == 0).all()
+
+
 def test_matrices_join_in_order():
     generator = np.random.default_rng(5)
     first, then = draw_matrix(generator, False), draw_matrix(generator, True)

@@ -225,6 +225,35 @@ def test_a_head_far_from_its_first_frame_is_looked_at_again():
     assert prediction.frame.scale_net == pytest.approx(first / 0.7, rel=0.02)
 
 
+@pytest.mark.parametrize("frame_px, corners", [(460, [0]), (540, [90, 90])])
+def test_a_head_on_a_film_cut_close_is_seen_without_black_around_it(frame_px, corners):
+    """The head's frame reaches a little or far beyond a grey film of 400 x 400 px; far beyond, grey goes on, in two
+    ways, each looked at.
+    """
+    shape = np.random.default_rng(3).uniform(30, 130, (29, 2))
+    settings = {"image_size": (160, 160), "view_size": (512, 512)}
+    config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
+    points_px = (shape - 79.5) * frame_px / 160 + 199.5
+    model = KnowingLocator(Letterbox((400, 400), (SIDE, SIDE)).to_net(points_px), [-5.0, -5.0], shape)
+    prediction = Predictor(model, config, torch.device("cpu")).predict(np.full((400, 400), 90, np.uint8))
+    assert np.abs(prediction.landmarks_px - points_px).max() < 1.0
+    assert prediction.frame.film_share == pytest.approx((400 / frame_px) ** 2, abs=0.02)
+    assert [shown[0, 0] for shown in model.shown] == [shown[-1, -1] for shown in model.shown] == corners
+    assert all(shown[80, 80] == 90 for shown in model.shown)
+
+
+def test_of_two_looks_each_point_s_surer_one_counts():
+    """On the film that was looked at twice, and on no other."""
+    config = replace(make_config("landmarks", widths=(16, 16)), head_shape=tuple(np.arange(58.0)))
+    finder = HeadFinder(build_model(config), config, torch.device("cpu"))
+    points = torch.tensor([[20.0, 20.0], [40.0, 30.0]])
+    sharp, blunt = (gaussian_heatmaps(points[None], (64, 64), sigma).clamp(min=1e-30).log()[0] for sigma in (1.0, 9.0))
+    first, other = torch.stack([sharp[0], blunt[1]]), torch.stack([blunt[0], sharp[1]])
+    outputs = {"heatmap_logits": torch.stack([first, first])}
+    finder.keep_surer(outputs, [1], {"heatmap_logits": other[None]})
+    assert torch.equal(outputs["heatmap_logits"], torch.stack([first, sharp]))
+
+
 @pytest.mark.parametrize("good", [0, 1, 2])
 def test_the_guess_that_looks_like_a_head_is_taken(good):
     shape = np.random.default_rng(0).uniform(100, 400, (29, 2))
