@@ -19,7 +19,7 @@ from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import mean_and_deviation
 from neck import labels_folder, with_vertebrae
-from neck_scoring import describe_necks, read_necks, score_cervical
+from neck_scoring import describe_neck_figures, read_necks, score_cervical
 from reliability_figure import draw_reliability
 from report import compare_annotators, describe_annotators, describe_figures, published_row
 from scoring import LandmarkErrors, interval, measure_errors, score_films
@@ -148,7 +148,8 @@ def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, we
     if figures["vertebrae"] is None and figures["cvm"] is None:
         raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
     names = say_what(options, films, predictor, weights)
-    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
+    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n")
+    print(describe_neck_figures(figures))
     if options.json:
         write_json(options.json, names | {"films": len(films), "landmarks": None} | figures)
     return 0

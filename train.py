@@ -27,7 +27,7 @@ from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_fla
 from inference import pick_device
 from model import build_model, parameter_count
 from neck import label_necks, labels_folder, with_vertebrae
-from neck_dataset import NeckDataset, describe_necks, neck_facts
+from neck_dataset import NeckDataset, neck_facts, with_neck_shape
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
 from run_setup import (
@@ -134,7 +134,7 @@ def train_network(options: argparse.Namespace, asked: Config, run: Path, process
     if asked.finds_vertebrae:
         films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    describe = describe_necks if asked.finds_vertebrae else describe_data
+    describe = with_neck_shape if asked.finds_vertebrae else describe_data
     config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
