@@ -3,7 +3,8 @@
 import argparse
 import dataclasses
 
-from config import NETWORK_ONLY, Config, make_config, show_value
+from config import NETWORK_ONLY, Config, make_config
+from settings import flag_of, show_default
 
 DEFAULT_DATASET = "Aariz"
 DEFAULT_ROI_DATASET = "Aariz_ROI"
@@ -17,8 +18,8 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     for each in dataclasses.fields(Config):
         if each.name in NETWORK_ONLY:
             continue
-        flag, default = "--" + each.name.replace("_", "-"), each.default
-        options = {"help": f"{each.metadata['help']} (default: {show_value(default)})", "default": argparse.SUPPRESS}
+        flag, default = flag_of(each.name), each.default
+        options = {"help": f"{each.metadata['help']} (default: {show_default(each)})", "default": argparse.SUPPRESS}
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         elif isinstance(default, tuple):

@@ -157,7 +157,7 @@ def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
     """Refuses options that contradict each other, or the model, before any work starts."""
-    check_flags(options, config.model)
+    check_flags(options, config)
     if options.no_valid and options.folds:
         raise UserError("--no-valid and --folds exclude each other; choose one.")
     if options.fold and options.folds is None:
@@ -166,6 +166,8 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
         )
+    if hasattr(options, "opinion_mix") and options.opinions is None:
+        raise UserError(f"--opinion-mix {options.opinion_mix} says nothing without --opinions; name their file.")
     if options.no_valid and options.push_to_hub:
         raise UserError(
             "--no-valid leaves no figures to judge these weights by; push them by hub.py, with --metrics, once "
