@@ -7,7 +7,6 @@ interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +24,7 @@ from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_flags, config_from_flags
 from inference import pick_device
+from interruption import EXIT_INTERRUPTED, STOPPED, hearing_stops
 from model import build_model, parameter_count
 from neck import label_necks, labels_folder, with_vertebrae
 from neck_dataset import NeckDataset, neck_facts, with_neck_shape
@@ -43,8 +43,6 @@ from run_setup import (
 from stage_run import train_stages
 from trainer import Interrupted, Trainer
 from training_log import TrainingLog, describe_row, new_log_path
-
-EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -99,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train.py: stopped at once; the same command goes on from what was saved last.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return EXIT_INTERRUPTED
     finally:
         leave_processes()
@@ -292,32 +290,19 @@ def run_trainer(trainer: Trainer, say) -> int:
         )
         return 0
     introduce(trainer, say)
-    previous = {
-        number: signal.signal(number, lambda *_: request_stop(trainer)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
     try:
-        trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
+        with hearing_stops(trainer.request_stop, speaks=trainer.processes.is_main):
+            trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
     except Interrupted:
         say(f"Interrupted in epoch {trainer.epoch + 1}, after {trainer.step} of {trainer.plan.steps} steps, and saved. "
             "The same command goes on from here.")  # fmt: skip
         return EXIT_INTERRUPTED
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     best = f"epoch {trainer.progress.best_epoch}" if trainer.valid_set is not None else "the last epoch"
     say(
         f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; "
         f"log {trainer.log.path}."
     )
     return 0
-
-
-def request_stop(trainer: Trainer) -> None:
-    """The first Ctrl-C stops after the step under way; a second one at once."""
-    if trainer.stop_requested:
-        raise KeyboardInterrupt
-    trainer.stop_requested = True
-    print("\nStopping after this step; press Ctrl-C again to stop without saving.", file=sys.stderr)
 
 
 def introduce(trainer: Trainer, say) -> None:
