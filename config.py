@@ -157,8 +157,8 @@ SAYS_NOTHING_WITHOUT = {
     "focal_gamma": ("loss", "focal"), "view_size": ("head_frame", True),
     "plateau_patience": ("schedule", "plateau"), "plateau_factor": ("schedule", "plateau"),
 }  # fmt: skip
-# of the training data, no flags
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
+# What the training data decides, not the user: no flags.
+DATA_FACTS = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
 LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
 
 
@@ -247,8 +247,8 @@ class Config:
         losses = ("corn", "coral", "soft") if self.model == "cvm" else ("ce", "weighted", "focal", "coral")
         if self.loss not in losses:
             raise UserError(f"--loss {self.loss} is not for --model {self.model}; choose one of {', '.join(losses)}.")
-        below_top = self.image_size[0] - int(self.bag_top * self.image_size[0])
-        if self.model == "cvm_mil" and min(below_top, self.image_size[1]) < self.patch_size:
+        bag_size = (self.image_size[0] - self.bag_top_net, self.image_size[1])
+        if self.model == "cvm_mil" and min(bag_size) < self.patch_size:
             raise UserError(
                 f"--patch-size {self.patch_size} does not fit into what --bag-top {self.bag_top} leaves of "
                 f"a picture of {self.image_size[0]}x{self.image_size[1]}; lower one of them or raise --image-size."
@@ -258,6 +258,11 @@ class Config:
     def cached_size(self) -> tuple[int, int]:
         """(height, width) of the letterboxed films that the cache holds and a `Predictor` starts from."""
         return self.view_size if self.head_frame else self.image_size
+
+    @property
+    def bag_top_net(self) -> int:
+        """How many rows of the network's input lie above the bag of cvm_mil."""
+        return int(self.bag_top * self.image_size[0])
 
     @property
     def outputs(self) -> tuple[str, ...]:

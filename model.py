@@ -246,13 +246,13 @@ class StageUNet(CephModel):
 class StageBag(CephModel):
     """The log's plan 1 (#51-52): attention over a bag of patches, none of which is labelled (Ilse et al., ICML 2018).
 
-    Patches lie on a half-overlapping grid below the picture's top `bag_top`. Training draws some of them, judging
+    Patches lie on a half-overlapping grid below the picture's top, `bag_top`. Training draws some of them, judging
     sees all.
     """
 
     def __init__(self, config: Config):
         super().__init__(Backbone(config.backbone, config.pretrained))
-        self.patch_size, self.patches, self.bag_top = config.patch_size, config.patches, config.bag_top
+        self.patch_size, self.patches, self.top_net = config.patch_size, config.patches, config.bag_top_net
         channels = self.backbone.channels[3]
         self.attention = nn.Sequential(nn.Linear(channels, 128), nn.Tanh(), nn.Linear(128, 1))
         self.stage = StageHead(channels, config)
@@ -267,7 +267,7 @@ class StageBag(CephModel):
 
     def cut_patches(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) to (B, P, 1, s, s)."""
-        lower = images[..., int(self.bag_top * images.shape[-2]) :, :]
+        lower = images[..., self.top_net :, :]
         cells = functional.unfold(lower, self.patch_size, stride=self.patch_size // 2)  # (B, s*s, P)
         if self.training and cells.shape[2] > self.patches:
             cells = cells[..., torch.randperm(cells.shape[2], device="cpu")[: self.patches].to(cells.device)]

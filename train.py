@@ -149,7 +149,7 @@ def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: 
     options.no_valid = True  # valid is for evaluate.py, once
     films, _ = choose_films(options)
     films = with_vertebrae(films, labels_folder(options.dataset, "train"))
-    train_stages(options, asked, films, device, say=print)
+    train_stages(options, asked, films, run, device, say=print)
     return 0
 
 

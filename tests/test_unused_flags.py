@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import train
-from config import NETWORK_ONLY, RECIPES, SAYS_NOTHING_WITHOUT, TRAITS_NEEDED, Config, UserError, make_config
+from config import DATA_FACTS, RECIPES, SAYS_NOTHING_WITHOUT, TRAITS_NEEDED, Config, UserError, make_config
 from flags import config_from_flags
 from model import build_model
 from run_setup import check_flags
@@ -83,7 +83,7 @@ def test_a_recipe_uses_its_own_settings_and_names_its_backbone(model):
 
 
 def test_the_tables_name_settings_and_traits_that_there_are():
-    names = {each.name for each in fields(Config)} - set(NETWORK_ONLY)
+    names = {each.name for each in fields(Config)} - set(DATA_FACTS)
     assert set(TRAITS_NEEDED) <= names and set(SAYS_NOTHING_WITHOUT) <= names
     traits = set().union(*(make_config(model).traits for model in RECIPES))
     assert {trait for needed in TRAITS_NEEDED.values() for trait in needed} <= traits
