@@ -8,11 +8,15 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EXIT_INTERRUPTED = 130
 STOPS = (signal.SIGINT, signal.SIGTERM)
+# What comes this soon after the first is still the same one: on Windows the terminal sends it to every process, and
+# torchrun sends it to its own once more.
+SAME_S = 1.0
 GRACE_S = 1.0  # in which a second Ctrl-C may end the process in order
 ASKED = (
     "\nFinishing this step, or the validation under way, and saving. Ctrl-C again stops at once and loses the steps "
@@ -29,13 +33,14 @@ def hearing_stops(ask: Callable[[], None], speaks: bool = True) -> Iterator[None
     socket without waiting for that; a thread reads it, says at once what happens (if it `speaks`), and after a second
     one ends the process if the main thread has not done so within `GRACE_S`.
     """
-    asked, has_ended = [], threading.Event()
+    asked_s, has_ended = [], threading.Event()
 
     def handle(*_) -> None:
-        if asked:
+        if not asked_s:
+            asked_s.append(time.monotonic())
+            ask()
+        elif time.monotonic() - asked_s[0] > SAME_S:
             raise KeyboardInterrupt
-        asked.append(True)
-        ask()
 
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
@@ -57,14 +62,14 @@ def hearing_stops(ask: Callable[[], None], speaks: bool = True) -> Iterator[None
 
 def listen(ear: socket.socket, has_ended: threading.Event, speaks: bool) -> None:
     """Reads the numbers of signals, a byte each, until the other end is closed."""
-    stops = 0
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if speaks else (lambda text: None)
+    first_s = None
     while number := ear.recv(1):
         if number[0] not in STOPS:
             continue
-        stops += 1
-        if stops == 1 and speaks:
-            print(ASKED, file=sys.stderr, flush=True)
-        if stops > 1 and not has_ended.wait(GRACE_S):
-            if speaks:
-                print(STOPPED, file=sys.stderr, flush=True)
+        if first_s is None:
+            first_s = time.monotonic()
+            say(ASKED)
+        elif time.monotonic() - first_s > SAME_S and not has_ended.wait(GRACE_S):
+            say(STOPPED)
             os._exit(EXIT_INTERRUPTED)  # every file is written whole or not at all, so none is left half
