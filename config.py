@@ -6,8 +6,9 @@ and the number of workers are arguments of a run, not settings of a model, and a
 
 import dataclasses
 import json
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from settings import UserError, check_setting, quoted, setting
 
 # (symbol, title, Aariz's landmark id), in Aariz's own order. Khalid et al., Scientific Data 12:1336 (2025).
 LANDMARKS = (
@@ -64,17 +65,6 @@ SPLITS = ("train", "valid", "test")
 ANNOTATORS = ("Senior Orthodontists", "Junior Orthodontists")
 
 
-class UserError(Exception):
-    """A mistake the user can mend. Its text is one sentence that names the thing and the mend; commands print it
-    alone.
-    """
-
-
-def setting(default, help: str, choices: tuple = (), low: float | None = None, high: float | None = None):
-    """A field of `Config` whose flag, help text and limits are made from one line."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
-
-
 @dataclass(frozen=True)
 class Recipe:
     """A model of the registry: what it puts out, where it comes from, and the settings that differ from
@@ -84,11 +74,13 @@ class Recipe:
     outputs: tuple[str, ...]  # of "coordinates", "heatmaps", "vertebrae", "stage"
     summary: str
     settings: dict
+    backbone: str = ""  # the ResNet that it is built on, if it is
 
 
 # The log's numbers (#) are those of the development log that this project retells. Batches fit a card of 8 GB.
-PLATEAU = {"schedule": "plateau", "learning_rate": 1e-3, "ema_decay": 0.0, "annotator_mix": 0.0}
-TWO_HEADS = PLATEAU | {"image_size": (256, 256), "batch_size": 32}
+PLATEAU = {"schedule": "plateau", "learning_rate": 1e-3, "ema_decay": 0.0}
+POINTS = PLATEAU | {"annotator_mix": 0.0}
+TWO_HEADS = POINTS | {"image_size": (256, 256), "batch_size": 32}
 CLASSIFIER = PLATEAU | {"image_size": (224, 224), "batch_size": 32, "learning_rate": 3e-4, "augmentation": "light"}
 RECIPES = {
     "cephnet": Recipe(("coordinates", "stage"), "plain CNN with two heads (#3)", TWO_HEADS),
@@ -96,29 +88,38 @@ RECIPES = {
         ("coordinates", "stage"),
         "ResNet-18 with two heads, frozen for 20 epochs (#11-17)",
         TWO_HEADS | {"freeze_epochs": 20},
+        backbone="resnet18",
     ),
     "resnet50": Recipe(
         ("coordinates", "stage"),
         "ResNet-50 with two heads (#22)",
         TWO_HEADS | {"image_size": (512, 512), "batch_size": 8, "freeze_epochs": 20},
+        backbone="resnet50",
     ),
     "heatmap": Recipe(
         ("heatmaps",),
         "ResNet-50 with three deconvolutions (#37)",
-        PLATEAU | {"image_size": (256, 256), "batch_size": 16, "freeze_epochs": 20},
+        POINTS | {"image_size": (256, 256), "batch_size": 16, "freeze_epochs": 20},
+        backbone="resnet50",
     ),
     "unet": Recipe(
         ("heatmaps",),
         "U-Net on ResNet-50 (#42-43)",
-        PLATEAU | {"image_size": (512, 512), "batch_size": 4, "freeze_epochs": 15},
+        POINTS | {"image_size": (512, 512), "batch_size": 4, "freeze_epochs": 15},
+        backbone="resnet50",
     ),
-    "cvm_resnet18": Recipe(("stage",), "stage alone, ResNet-18 (#26-30)", CLASSIFIER),
-    "cvm_resnet50": Recipe(("stage",), "stage alone, ResNet-50 (#31-35)", CLASSIFIER | {"batch_size": 16}),
-    "cvm_unet": Recipe(("stage",), "stage alone, U-Net features (#46-47)", CLASSIFIER | {"batch_size": 8}),
+    "cvm_resnet18": Recipe(("stage",), "stage alone, ResNet-18 (#26-30)", CLASSIFIER, backbone="resnet18"),
+    "cvm_resnet50": Recipe(
+        ("stage",), "stage alone, ResNet-50 (#31-35)", CLASSIFIER | {"batch_size": 16}, backbone="resnet50"
+    ),
+    "cvm_unet": Recipe(
+        ("stage",), "stage alone, U-Net features (#46-47)", CLASSIFIER | {"batch_size": 8}, backbone="resnet50"
+    ),
     "cvm_mil": Recipe(
         ("stage",),
         "stage from a bag of patches with attention, CORAL (#51-52)",
         CLASSIFIER | {"image_size": (256, 256), "batch_size": 8, "loss": "coral"},
+        backbone="resnet18",
     ),
     "landmarks": Recipe(
         ("heatmaps",),
@@ -139,10 +140,26 @@ RECIPES = {
         {"loss": "soft", "balance": 0.3},
     ),
 }  # fmt: skip
-# of the training data, no flags
-NETWORK_ONLY = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
+# Which models use a setting: those with all these `Config.traits`. One that is not named here belongs to "network".
+TRAITS_NEEDED = {
+    "model": (), "seed": (),
+    "pretrained": ("backbone",), "freeze_epochs": ("backbone",),
+    "head_frame": ("landmarks",), "view_size": ("landmarks",),
+    "widths": ("residual",), "blocks": ("residual",), "decoder_blocks": ("residual",),
+    "heatmap_sigma": ("maps",), "decode_radius": ("maps",),
+    "annotator_mix": ("points",), "opinion_mix": ("points",),
+    "loss": ("stage",), "focal_gamma": ("network", "stage"), "stage_weight": ("points", "stage"),
+    "members": ("cvm",), "parts": ("cvm",), "balance": ("cvm",),
+    "patch_size": ("cvm_mil",), "patches": ("cvm_mil",), "bag_top": ("cvm_mil",),
+}  # fmt: skip
+# And the value of another setting without which it says nothing.
+SAYS_NOTHING_WITHOUT = {
+    "focal_gamma": ("loss", "focal"), "view_size": ("head_frame", True),
+    "plateau_patience": ("schedule", "plateau"), "plateau_factor": ("schedule", "plateau"),
+}  # fmt: skip
+# What the training data decides, not the user: no flags.
+DATA_FACTS = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
 LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
-TEXT_LISTS = ("landmarks", "taught_by")
 
 
 @dataclass(frozen=True)
@@ -230,8 +247,8 @@ class Config:
         losses = ("corn", "coral", "soft") if self.model == "cvm" else ("ce", "weighted", "focal", "coral")
         if self.loss not in losses:
             raise UserError(f"--loss {self.loss} is not for --model {self.model}; choose one of {', '.join(losses)}.")
-        below_top = self.image_size[0] - int(self.bag_top * self.image_size[0])
-        if self.model == "cvm_mil" and min(below_top, self.image_size[1]) < self.patch_size:
+        bag_size = (self.image_size[0] - self.bag_top_net, self.image_size[1])
+        if self.model == "cvm_mil" and min(bag_size) < self.patch_size:
             raise UserError(
                 f"--patch-size {self.patch_size} does not fit into what --bag-top {self.bag_top} leaves of "
                 f"a picture of {self.image_size[0]}x{self.image_size[1]}; lower one of them or raise --image-size."
@@ -243,9 +260,32 @@ class Config:
         return self.view_size if self.head_frame else self.image_size
 
     @property
+    def bag_top_net(self) -> int:
+        """How many rows of the network's input lie above the bag of cvm_mil."""
+        return int(self.bag_top * self.image_size[0])
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """What the model puts out: of "coordinates", "heatmaps", "vertebrae", "stage"."""
         return RECIPES[self.model].outputs
+
+    @property
+    def backbone(self) -> str:
+        """The ResNet that the model is built on, or ""."""
+        return RECIPES[self.model].backbone
+
+    @property
+    def traits(self) -> set[str]:
+        """Its name and what else `TRAITS_NEEDED` may ask for."""
+        has = {
+            "network": self.model != "cvm",  # learns from pictures, by epochs; the layers of cvm are solved for at once
+            "backbone": bool(self.backbone),
+            "residual": self.model in ("landmarks", "vertebrae"),  # a U-Net of residual blocks, without a backbone
+            "maps": "heatmaps" in self.outputs or self.finds_vertebrae,
+            "points": self.finds_landmarks,
+            "stage": self.names_stage,
+        }
+        return {self.model} | {name for name, there in has.items() if there}
 
     @property
     def finds_landmarks(self) -> bool:
@@ -269,20 +309,6 @@ class Config:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-def check_setting(each: dataclasses.Field, value: object) -> None:
-    """Refuses a value of another type than its field's, or outside its choices or range."""
-    low, high, choices = (each.metadata[key] for key in ("low", "high", "choices"))
-    flag = "--" + each.name.replace("_", "-")
-    if not has_type_of(each.default, value, each.name):
-        raise UserError(f"{flag} is {quoted(value)}; it must look like {show_value(each.default) or 'a list'}.")
-    if choices and value not in choices:
-        raise UserError(f"{flag} is {quoted(value)}; choose one of {', '.join(choices)}.")
-    for number in value if isinstance(value, tuple) else (value,):
-        if (low is not None and not number >= low) or (high is not None and not number <= high):
-            limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
-            raise UserError(f"{flag} is {number}; it must be {limits}.")
-
-
 def check_facts(config: Config) -> None:
     """Refuses facts of training data that contradict each other; only a foreign or damaged file holds such."""
     known = set(config.landmarks) <= set(SYMBOLS) and len(set(config.landmarks)) == len(config.landmarks)
@@ -293,28 +319,6 @@ def check_facts(config: Config) -> None:
     for name, is_sound in facts.items():
         if not is_sound:
             raise UserError(f"The setting {name} of these weights contradicts the others; restore them or train again.")
-
-
-def has_type_of(default: object, value: object, name: str) -> bool:
-    """Whether a setting's value, perhaps from a foreign file, has the type of its default."""
-    if isinstance(default, tuple):
-        kinds = str if name in TEXT_LISTS else (int, float) if name.endswith("_shape") else int
-        counts = range(2, 3) if name.endswith("_size") else range(1, 11) if name == "widths" else range(1000)
-        return isinstance(value, tuple) and len(value) in counts and all(is_plain(each, kinds) for each in value)
-    return is_plain(value, (int, float) if isinstance(default, float) else type(default))
-
-
-def is_plain(value: object, kinds: type | tuple[type, ...]) -> bool:
-    """Whether a value is of these types; true and false are no numbers here, nor is NaN."""
-    if isinstance(value, bool):
-        return kinds is bool
-    return isinstance(value, kinds) and not (isinstance(value, float) and math.isnan(value))
-
-
-def quoted(value: object) -> str:
-    """What a user or a foreign file says, for an error message: on one line, printable and short."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def make_config(model: str, **settings) -> Config:
@@ -343,8 +347,3 @@ def config_from_json(content: dict) -> Config:
     config = Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
     check_facts(config)
     return config
-
-
-def show_value(value: object) -> str:
-    """A setting as its flag takes it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -19,7 +19,7 @@ from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
 from metrics import mean_and_deviation
 from neck import labels_folder, with_vertebrae
-from neck_scoring import describe_necks, read_necks, score_cervical
+from neck_scoring import describe_neck_figures, read_necks, score_cervical
 from reliability_figure import draw_reliability
 from report import compare_annotators, describe_annotators, describe_figures, published_row
 from scoring import LandmarkErrors, interval, measure_errors, score_films
@@ -141,17 +141,24 @@ def evaluate_necks(options: argparse.Namespace, films: list[Film], predictor, we
     films = with_vertebrae(films, labels_folder(options.dataset, options.split))
     config = predictor.config
     if options.visualize_index is not None:
-        if not 0 <= options.visualize_index < len(films):
-            raise UserError(f"--visualize-index is {options.visualize_index}, but there are {len(films)} films from 0.")
-        return visualize_neck(options, films[options.visualize_index], predictor)
+        return visualize_neck(options, film_to_draw(options, films), predictor)
     figures = score_cervical(films, read_necks(predictor.cervical, films), config.stage_counts, options.seed)
     if figures["vertebrae"] is None and figures["cvm"] is None:
         raise UserError(f"{options.dataset} {options.split} has no labels of what {config.model} predicts.")
     names = say_what(options, films, predictor, weights)
-    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n\n{describe_necks(figures)}")
+    print(f"{config.model} on {names['dataset']}/{options.split}: {len(films)} films\n")
+    print(describe_neck_figures(figures))
     if options.json:
         write_json(options.json, names | {"films": len(films), "landmarks": None} | figures)
     return 0
+
+
+def film_to_draw(options: argparse.Namespace, films: list[Film]) -> Film:
+    """The film that --visualize-index names."""
+    index = options.visualize_index
+    if not 0 <= index < len(films):
+        raise UserError(f"--visualize-index is {index}, but {options.split} has films 0 to {len(films) - 1}.")
+    return films[index]
 
 
 def visualize_neck(options: argparse.Namespace, film: Film, predictor) -> int:
@@ -205,10 +212,7 @@ def draw_worst(options: argparse.Namespace, films: list[Film], predictions: list
 
 def visualize(options: argparse.Namespace, films: list[Film], predictor: Predictor) -> int:
     """Draws one film and lists the error of each point."""
-    index = options.visualize_index
-    if not 0 <= index < len(films):
-        raise UserError(f"--visualize-index is {index}, but {options.split} has films 0 to {len(films) - 1}.")
-    film = films[index]
+    film = film_to_draw(options, films)
     prediction = predictor.predict_known(read_film(film.image_path))
     labels = list(SYMBOLS)
     errors = measure_errors([film], [prediction], options.truth)
@@ -223,7 +227,7 @@ def visualize(options: argparse.Namespace, films: list[Film], predictor: Predict
     path = options.pictures / f"film_{film.film_id}.png"
     unit = "" if film.pixel_size_mm is None else ", errors in mm"
     write_png(path, draw_pair(film, prediction, options.truth, f"{film.film_id}{unit}", labels))
-    print(f"Film {index} ({film.film_id}): {path}")
+    print(f"Film {options.visualize_index} ({film.film_id}): {path}")
     return 0
 
 

@@ -3,7 +3,8 @@
 import argparse
 import dataclasses
 
-from config import NETWORK_ONLY, Config, make_config, show_value
+from config import DATA_FACTS, Config, make_config
+from settings import flag_of, show_default
 
 DEFAULT_DATASET = "Aariz"
 DEFAULT_ROI_DATASET = "Aariz_ROI"
@@ -15,10 +16,10 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """One flag per setting; a flag that is not given keeps the model's recipe."""
     group = parser.add_argument_group("settings (each model has its own recipe; a flag overrides it)")
     for each in dataclasses.fields(Config):
-        if each.name in NETWORK_ONLY:
+        if each.name in DATA_FACTS:
             continue
-        flag, default = "--" + each.name.replace("_", "-"), each.default
-        options = {"help": f"{each.metadata['help']} (default: {show_value(default)})", "default": argparse.SUPPRESS}
+        flag, default = flag_of(each.name), each.default
+        options = {"help": f"{each.metadata['help']} (default: {show_default(each)})", "default": argparse.SUPPRESS}
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         elif isinstance(default, tuple):
@@ -30,7 +31,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 def config_from_flags(arguments: argparse.Namespace) -> Config:
     """The config that the parsed flags ask for."""
-    names = {each.name for each in dataclasses.fields(Config)} - set(NETWORK_ONLY)
+    names = {each.name for each in dataclasses.fields(Config)} - set(DATA_FACTS)
     given = {name: value for name, value in vars(arguments).items() if name in names}
     return make_config(given.pop("model", Config.model), **given)
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from backbone import CephModel
 from calibration import Calibration
 from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, make_reader
-from checkpoint import load_model, load_weights
+from checkpoint import BEST_NAME, load_model, load_weights
 from config import LANDMARK_COUNT, LANDMARK_INDEX, Config, UserError, quoted
 from dataset import FilmDataset, fixed_batches, make_loader, points_inside
 from files import file_hash
@@ -82,7 +82,7 @@ class Predictor:
         cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
         prediction = self.predict_known(film)
-        prediction = prediction if prediction.is_head else self.refuse(prediction)
+        prediction = prediction if prediction.is_head else nothing_placed(prediction.frame, [REFUSAL])
         return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
 
     def predict_known(self, film: np.ndarray) -> Prediction:
@@ -159,12 +159,11 @@ class Predictor:
             interval_factors=factors,
         )  # fmt: skip
 
-    def refuse(self, prediction: Prediction) -> Prediction:
-        """A prediction without anything in it but the reason."""
-        nothing = np.full(LANDMARK_COUNT, np.nan)
-        return Prediction(
-            prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, [REFUSAL]
-        )
+
+def nothing_placed(frame: Letterbox | HeadFrame, warnings: list[str]) -> Prediction:
+    """A prediction without landmarks and stage."""
+    nothing = np.full(LANDMARK_COUNT, np.nan)
+    return Prediction(frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, warnings)
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:
@@ -216,11 +215,8 @@ class CervicalPredictor:
 
     def predict(self, film: np.ndarray) -> Prediction:
         """Reads the neck on a film or crop, (height, width) uint8."""
-        size, nothing = (film.shape[1], film.shape[0]), np.full(LANDMARK_COUNT, np.nan)
-        empty = Prediction(
-            Letterbox(size, size), np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None
-        )
-        return add_neck(empty, self.cervical, film)
+        size = (film.shape[1], film.shape[0])
+        return add_neck(nothing_placed(Letterbox(size, size), []), self.cervical, film)
 
 
 def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalPredictor:
@@ -279,13 +275,13 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def default_weights(output: Path, bundled: Path = Path(__file__).parent / "weights" / "landmarks.safetensors") -> Path:
+def default_weights(output: Path, bundled: Path = Path(__file__).parent / "weights" / LANDMARKS_NAME) -> Path:
     """The newest `best_model.pth` of all runs under `output`, else the bundled weights.
 
     Raises:
         UserError: there is neither.
     """
-    runs = sorted(Path(output).glob("**/best_model.pth"), key=lambda path: path.stat().st_mtime)
+    runs = sorted(Path(output).glob(f"**/{BEST_NAME}"), key=lambda path: path.stat().st_mtime)
     if runs:
         return runs[-1]
     if bundled.exists():

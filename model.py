@@ -124,7 +124,7 @@ class TwoHeadResNet(CephModel):
     """
 
     def __init__(self, config: Config):
-        super().__init__(Backbone(config.model, config.pretrained))
+        super().__init__(Backbone(config.backbone, config.pretrained))
         height, width = (-(-side // 32) for side in config.image_size)
         self.reduce = nn.Sequential(nn.Conv2d(self.backbone.channels[3], 64, 1), nn.ReLU(inplace=True), nn.Flatten())
         self.hidden = nn.Sequential(nn.Linear(64 * height * width, 256), nn.ReLU(inplace=True))
@@ -147,7 +147,7 @@ class HeatmapModel(CephModel):
     """The log's heatmap model (#37): ResNet-50 and three deconvolutions to stride 4 (Xiao et al., ECCV 2018)."""
 
     def __init__(self, config: Config):
-        super().__init__(Backbone("resnet50", config.pretrained))
+        super().__init__(Backbone(config.backbone, config.pretrained))
         layers = []
         for channels in (self.backbone.channels[3], 256, 256):
             layer = nn.ConvTranspose2d(channels, 256, 4, stride=2, padding=1, bias=False)
@@ -164,7 +164,7 @@ class UNetHeatmapModel(CephModel):
     """The log's U-Net (#42-43): the same backbone, decoded with skips from every stage to stride 4."""
 
     def __init__(self, config: Config):
-        super().__init__(Backbone("resnet50", config.pretrained))
+        super().__init__(Backbone(config.backbone, config.pretrained))
         self.decoder = PyramidDecoder(self.backbone.channels)
         self.head = nn.Sequential(
             nn.Dropout2d(config.dropout), nn.Conv2d(PyramidDecoder.WIDTHS[-1], len(config.landmarks), 1)
@@ -218,7 +218,7 @@ class StageResNet(CephModel):
     """The log's classifiers (#26-35): a ResNet, pooled."""
 
     def __init__(self, config: Config):
-        super().__init__(Backbone(config.model.removeprefix("cvm_"), config.pretrained))
+        super().__init__(Backbone(config.backbone, config.pretrained))
         self.stage = StageHead(self.backbone.channels[3], config)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -232,7 +232,7 @@ class StageUNet(CephModel):
     """
 
     def __init__(self, config: Config):
-        super().__init__(Backbone("resnet50", config.pretrained))
+        super().__init__(Backbone(config.backbone, config.pretrained))
         self.decoder = PyramidDecoder(self.backbone.channels)
         self.stage = StageHead(PyramidDecoder.WIDTHS[-1] + self.backbone.channels[3], config)
 
@@ -246,13 +246,13 @@ class StageUNet(CephModel):
 class StageBag(CephModel):
     """The log's plan 1 (#51-52): attention over a bag of patches, none of which is labelled (Ilse et al., ICML 2018).
 
-    Patches lie on a half-overlapping grid below the picture's top `bag_top`. Training draws some of them, judging
+    Patches lie on a half-overlapping grid below the picture's top, `bag_top`. Training draws some of them, judging
     sees all.
     """
 
     def __init__(self, config: Config):
-        super().__init__(Backbone("resnet18", config.pretrained))
-        self.patch_size, self.patches, self.bag_top = config.patch_size, config.patches, config.bag_top
+        super().__init__(Backbone(config.backbone, config.pretrained))
+        self.patch_size, self.patches, self.top_net = config.patch_size, config.patches, config.bag_top_net
         channels = self.backbone.channels[3]
         self.attention = nn.Sequential(nn.Linear(channels, 128), nn.Tanh(), nn.Linear(128, 1))
         self.stage = StageHead(channels, config)
@@ -267,7 +267,7 @@ class StageBag(CephModel):
 
     def cut_patches(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) to (B, P, 1, s, s)."""
-        lower = images[..., int(self.bag_top * images.shape[-2]) :, :]
+        lower = images[..., self.top_net :, :]
         cells = functional.unfold(lower, self.patch_size, stride=self.patch_size // 2)  # (B, s*s, P)
         if self.training and cells.shape[2] > self.patches:
             cells = cells[..., torch.randperm(cells.shape[2], device="cpu")[: self.patches].to(cells.device)]

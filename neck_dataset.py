@@ -171,7 +171,7 @@ def true_neck_frame(picture: NeckPicture, shape: np.ndarray) -> np.ndarray:
     return np.column_stack([scale * np.eye(2), (low + high) / 2 - scale * region.mean(axis=0)])
 
 
-def describe_necks(config: Config, films: list[Film]) -> Config:
+def with_neck_shape(config: Config, films: list[Film]) -> Config:
     """The config with the mean shape of its training films' vertebrae.
 
     Raises:

@@ -127,7 +127,7 @@ def score_necks(films: list[Film], necks: list[Neck | None], seed: int = 0) -> d
     }
 
 
-def describe_necks(figures: dict) -> str:
+def describe_neck_figures(figures: dict) -> str:
     """Both parts in a few lines."""
     points, stages = figures["vertebrae"], figures["cvm"]
     lines = [] if points is None else describe_neck_points(points)

@@ -24,11 +24,10 @@ from files import LARGEST_FILM_FILE, read_bytes, writing
 from flags import DEFAULT_OUTPUT
 from images import IMAGE_SUFFIXES, dicom_pixel_size_mm, read_film, write_png
 from inference import Predictor, default_weights, load_predictor, pick_device
+from interruption import EXIT_INTERRUPTED
 from journal import Journal, film_key
 from reading import CSV_COLUMNS, describe_reading, point_notes, point_rows, read
 from visualize import draw_film
-
-EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> argparse.ArgumentParser:

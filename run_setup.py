@@ -8,38 +8,44 @@ from pathlib import Path
 import numpy as np
 
 from checkpoint import load_checkpoint, newest_checkpoint
-from config import Config, UserError, config_from_json
+from config import SAYS_NOTHING_WITHOUT, TRAITS_NEEDED, Config, UserError, config_from_json
 from files import remove_leftovers
 from films import Film, films_fingerprint, has_split, scan_split
 from opinions import fingerprint
 from partition import split_folds
 from processes import Processes
 from schedule import has_horizon
+from settings import flag_of
 from twins import training_films
 
 CHANGEABLE = ("epochs", "patience")  # settings that a resumed run may change
-# What the layers of cvm follow from: they are solved for at once, on necks that `vertebrae` has read, so epochs,
-# pictures and rates mean nothing to it. The flags after these belong to it alone, to `vertebrae` alone, or to all
-# models but `cvm`.
-CVM_SETTINGS = ("model", "loss", "members", "parts", "balance", "seed")
-CVM_ALONE = ("members", "parts", "balance", "needs", "unseen")
-VERTEBRAE_ALONE = ("also", "pseudo")
-NOT_CVM = ("init_from", "opinions", "compile", "workers", "new_schedule", "folds", "fold")
+# Which models use these arguments of a run, by `Config.traits`. Folders that stay empty (--cache, --logs) are not here,
+# nor is --no-valid, which cvm keeps to anyway.
+ARGUMENT_TRAITS = {
+    "needs": ("cvm",), "unseen": ("cvm",), "also": ("vertebrae",), "pseudo": ("vertebrae",),
+    "init_from": ("backbone",), "opinions": ("points",), "compile": ("network",), "workers": ("network",),
+    "new_schedule": ("network",), "folds": ("network",), "fold": ("network",),
+}  # fmt: skip
 
 
-def check_flags(options: argparse.Namespace, model: str) -> None:
+def check_flags(options: argparse.Namespace, config: Config) -> None:
     """Refuses flags that would be passed over in silence: someone who gives them expects another model.
 
-    Folders that stay empty (--cache, --logs) are no such flags, nor is --no-valid, which cvm keeps to anyway.
+    Turning off what the model does not have, as by --no-pretrained, asks for what is the case, and may stand.
     """
-    settings = {each.name for each in fields(Config)}  # among the options only where they were given
-    given = [name for name, value in vars(options).items() if name in settings or value not in (None, [], False)]
-    passed_over = (settings - set(CVM_SETTINGS)) | set(NOT_CVM) if model == "cvm" else set(CVM_ALONE)
-    passed_over |= set() if model == "vertebrae" else set(VERTEBRAE_ALONE)
-    unused = [name for name in given if name in passed_over]
+    needed = {each.name: TRAITS_NEEDED.get(each.name, ("network",)) for each in fields(Config)}  # given or not there
+    given = [name for name in needed if getattr(options, name, False) is not False]
+    given += [name for name in ARGUMENT_TRAITS if getattr(options, name) not in (None, [], False)]
+    unused = []
+    for name in given:
+        other, value = SAYS_NOTHING_WITHOUT.get(name, ("model", config.model))
+        if not set((needed | ARGUMENT_TRAITS)[name]) <= config.traits:
+            unused.append(flag_of(name))
+        elif getattr(config, other) != value:
+            unused.append(f"{flag_of(name)} without {flag_of(other)}" + ("" if value is True else f" {value}"))
     if unused:
-        flags = ", ".join("--" + name.replace("_", "-") for name in unused)
-        raise UserError(f"--model {model} does not use {flags}; leave {'it' if len(unused) == 1 else 'them'} out.")
+        mend = "leave it out" if len(unused) == 1 else "leave them out"
+        raise UserError(f"--model {config.model} does not use {', '.join(unused)}; {mend}.")
 
 
 def open_run(run: Path, restart: bool, processes: Processes) -> dict | None:
@@ -148,9 +154,8 @@ def check_same_settings(options: argparse.Namespace, config: Config) -> None:
         if not hasattr(options, name) or name in CHANGEABLE:
             continue
         if getattr(options, name) != getattr(config, name):
-            flag = "--" + name.replace("_", "-")
             raise UserError(
-                f"{flag} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
+                f"{flag_of(name)} is {getattr(options, name)}, but this run was begun with {getattr(config, name)}; "
                 "leave it out, name another --run, or begin again with --restart."
             )
 

@@ -27,11 +27,11 @@ from films import (
     stages_folder,
 )
 from flags import DEFAULT_DATASET
+from interruption import EXIT_INTERRUPTED
 from partition import split_folds
 from twins import group_twins
 
 VALID_SPELLINGS = {"Train": "Valid", "TRAIN": "VALID"}  # any other spelling of train goes with "valid"
-EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> argparse.ArgumentParser:

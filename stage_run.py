@@ -36,9 +36,9 @@ from vertebra_finder import VertebraFinder
 
 
 def train_stages(
-    options: argparse.Namespace, asked: Config, films: list[Film], device: torch.device, say: Callable
+    options: argparse.Namespace, asked: Config, films: list[Film], run: Path, device: torch.device, say: Callable
 ) -> None:
-    """Trains, or goes on with, the run that the options describe.
+    """Trains, or goes on with, the run in this folder.
 
     Raises:
         UserError: there are no stages or no weights of vertebrae, or the run was begun with other settings.
@@ -47,7 +47,6 @@ def train_stages(
         raise UserError(f"--members {asked.members} is no multiple of --parts {asked.parts}; make it one.")
     if options.needs is None:
         raise UserError("cvm needs --needs FILE, the vertebrae weights that it will be used with.")
-    run = options.output / (options.run or asked.model)
     films = [film for film in films if film.stage is not None]
     finders = load_finders([options.needs, *options.unseen], device)
     config = replace(describe_data(asked, films), feature_count=finders[0].feature_count)

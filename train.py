@@ -7,7 +7,6 @@ interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,9 +24,10 @@ from dataset import EpochPlan, FilmDataset, describe_data
 from films import Film, films_fingerprint, impossible_points
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_flags, config_from_flags
 from inference import pick_device
+from interruption import EXIT_INTERRUPTED, STOPPED, hearing_stops
 from model import build_model, parameter_count
 from neck import label_necks, labels_folder, with_vertebrae
-from neck_dataset import NeckDataset, describe_necks, neck_facts
+from neck_dataset import NeckDataset, neck_facts, with_neck_shape
 from opinions import fingerprint, with_opinions
 from processes import Processes, join_processes, leave_processes
 from run_setup import (
@@ -43,8 +43,6 @@ from run_setup import (
 from stage_run import train_stages
 from trainer import Interrupted, Trainer
 from training_log import TrainingLog, describe_row, new_log_path
-
-EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -99,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train.py: stopped at once; the same command goes on from what was saved last.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return EXIT_INTERRUPTED
     finally:
         leave_processes()
@@ -134,7 +132,7 @@ def train_network(options: argparse.Namespace, asked: Config, run: Path, process
     if asked.finds_vertebrae:
         films, held_out = label_necks(films, held_out, data_roots(options), options.pseudo, bool(options.folds))
     check_same_films(films, processes)
-    describe = describe_necks if asked.finds_vertebrae else describe_data
+    describe = with_neck_shape if asked.finds_vertebrae else describe_data
     config = describe(asked, films) if state is None else resumed_config(options, state, films, held_out)
     check_held_out(config, held_out)
     EpochPlan(len(films), config, processes.rank, processes.world)  # its refusals come before long work
@@ -151,13 +149,13 @@ def train_cvm(options: argparse.Namespace, asked: Config, run: Path, processes: 
     options.no_valid = True  # valid is for evaluate.py, once
     films, _ = choose_films(options)
     films = with_vertebrae(films, labels_folder(options.dataset, "train"))
-    train_stages(options, asked, films, device, say=print)
+    train_stages(options, asked, films, run, device, say=print)
     return 0
 
 
 def check_options(options: argparse.Namespace, config: Config) -> None:
     """Refuses options that contradict each other, or the model, before any work starts."""
-    check_flags(options, config.model)
+    check_flags(options, config)
     if options.no_valid and options.folds:
         raise UserError("--no-valid and --folds exclude each other; choose one.")
     if options.fold and options.folds is None:
@@ -166,6 +164,8 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
         )
+    if hasattr(options, "opinion_mix") and options.opinions is None:
+        raise UserError(f"--opinion-mix {options.opinion_mix} says nothing without --opinions; name their file.")
     if options.no_valid and options.push_to_hub:
         raise UserError(
             "--no-valid leaves no figures to judge these weights by; push them by hub.py, with --metrics, once "
@@ -290,32 +290,19 @@ def run_trainer(trainer: Trainer, say) -> int:
         )
         return 0
     introduce(trainer, say)
-    previous = {
-        number: signal.signal(number, lambda *_: request_stop(trainer)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
     try:
-        trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
+        with hearing_stops(trainer.request_stop, speaks=trainer.processes.is_main):
+            trainer.fit(on_epoch=lambda row, best: say(describe_row(row, config.epochs, best), flush=True))
     except Interrupted:
         say(f"Interrupted in epoch {trainer.epoch + 1}, after {trainer.step} of {trainer.plan.steps} steps, and saved. "
             "The same command goes on from here.")  # fmt: skip
         return EXIT_INTERRUPTED
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     best = f"epoch {trainer.progress.best_epoch}" if trainer.valid_set is not None else "the last epoch"
     say(
         f"Finished after {trainer.epoch} epochs. The best weights, of {best}, are {trainer.run / BEST_NAME}; "
         f"log {trainer.log.path}."
     )
     return 0
-
-
-def request_stop(trainer: Trainer) -> None:
-    """The first Ctrl-C stops after the step under way; a second one at once."""
-    if trainer.stop_requested:
-        raise KeyboardInterrupt
-    trainer.stop_requested = True
-    print("\nStopping after this step; press Ctrl-C again to stop without saving.", file=sys.stderr)
 
 
 def introduce(trainer: Trainer, say) -> None:

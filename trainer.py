@@ -175,6 +175,10 @@ class Trainer:
             group["lr"] = rate
         return rate
 
+    def request_stop(self) -> None:
+        """Has `fit` save and end after the step under way."""
+        self.stop_requested = True
+
     def must_stop(self) -> bool:
         """Whether any process was asked to stop; all must agree, or the others would wait for ever."""
         return self.processes.add([float(self.stop_requested)], self.device)[0] > 0

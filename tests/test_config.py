@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from config import NETWORK_ONLY, RECIPES, Config, UserError, config_from_json, make_config
+from config import DATA_FACTS, RECIPES, Config, UserError, config_from_json, make_config
 from flags import add_config_flags, config_from_flags
 
 
@@ -26,7 +26,7 @@ def test_every_setting_is_a_flag():
     add_config_flags(parser)
     for each in dataclasses.fields(Config):
         flag = "--" + each.name.replace("_", "-")
-        assert (flag in parser._option_string_actions) == (each.name not in NETWORK_ONLY), flag
+        assert (flag in parser._option_string_actions) == (each.name not in DATA_FACTS), flag
 
 
 def test_flags_override_the_recipe_and_no_more():

@@ -14,7 +14,7 @@ from images import write_png
 from labelme import write_labelme
 from losses import box_loss
 from neck import frame_neck, labels_folder, mean_neck, region_of_box, with_vertebrae
-from neck_dataset import NeckDataset, describe_necks, flipped_right, keep_neck, true_neck_frame
+from neck_dataset import NeckDataset, flipped_right, keep_neck, true_neck_frame, with_neck_shape
 
 
 def necks_of(root, split="train"):
@@ -75,7 +75,7 @@ def blob_neck(tmp_path, faces_left: bool = False):
 @pytest.mark.parametrize("faces_left", [False, True])
 def test_varied_necks_keep_points_on_what_they_mark(tmp_path, faces_left):
     films = necks_of(blob_neck(tmp_path, faces_left))
-    config = describe_necks(make_config("vertebrae", augmentation="neck"), films)
+    config = with_neck_shape(make_config("vertebrae", augmentation="neck"), films)
     dataset = NeckDataset(films, config)
     off = []  # NaN where a dot lies under a cut-out
     for epoch in range(12):
@@ -91,7 +91,7 @@ def test_varied_necks_keep_points_on_what_they_mark(tmp_path, faces_left):
 
 def test_the_same_draw_gives_the_same_item(tmp_path):
     films = necks_of(blob_neck(tmp_path))
-    config = describe_necks(make_config("vertebrae"), films)
+    config = with_neck_shape(make_config("vertebrae"), films)
     first, second, other = (NeckDataset(films, config)[(epoch, 1)] for epoch in (2, 2, 3))
     assert all(torch.equal(torch.nan_to_num(first[name]), torch.nan_to_num(second[name])) for name in first)
     assert not torch.equal(first["image"], other["image"])
@@ -101,7 +101,7 @@ def test_films_with_a_box_alone_are_framed_by_it(tmp_path):
     root = blob_neck(tmp_path)
     path = root / "train" / "Annotations" / "Vertebrae" / "a.json"
     with_points = necks_of(root)
-    config = describe_necks(make_config("vertebrae"), with_points)
+    config = with_neck_shape(make_config("vertebrae"), with_points)
     content = json.loads(path.read_text())
     content["shapes"] = content["shapes"][-1:]
     path.write_text(json.dumps(content))
@@ -132,4 +132,4 @@ def test_the_box_loss_is_least_where_the_box_fits():
 def test_without_points_there_is_nothing_to_learn(drawn_phantoms):
     films = scan_split(drawn_phantoms, "train")
     with pytest.raises(UserError, match="LabelMe"):
-        describe_necks(make_config("vertebrae"), films)
+        with_neck_shape(make_config("vertebrae"), films)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the foundations up; a room may import only rooms before it.
 ROOMS = [
-    "config", "flags", "files", "journal",
+    "settings", "config", "flags", "files", "journal",
     "geometry", "head", "strangers", "thumbnails", "headers", "images",
     "outlines", "labelme", "annotations", "films", "twins", "neck", "opinions", "audit",
     "warp", "artefacts", "augment", "cache", "dataset", "neck_dataset", "partition",
@@ -20,7 +20,7 @@ ROOMS = [
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "head_finder", "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_figures", "stage_run",
-    "processes", "training_log", "trainer", "run_setup",
+    "interruption", "processes", "training_log", "trainer", "run_setup",
     "report", "sharing", "card", "hub_client", "hub",
     "visualize", "reliability_figure", "wigglegram", "report_page", "exports",
     "anatomy", "sheet", "synthetic",

@@ -237,7 +237,7 @@ def test_thresholds_are_fitted_to_films_that_are_read_once(drawn_phantoms, oracl
         (["--epochs", "3", "--learning-rate", "0.1"], "does not use --epochs, --learning-rate; leave them out"),
         (["--image-size", "64"], "--image-size; leave it out"),
         (["--batch-size", "8"], "--batch-size"),
-        (["--no-pretrained"], "--pretrained"),
+        (["--pretrained"], "--pretrained"),
         (["--folds", "3", "--fold", "1"], "--folds, --fold;"),
         (["--also", "more", "--compile"], "--also, --compile"),
         (["--init-from", "best_model.pth"], "--init-from"),

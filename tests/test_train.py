@@ -90,7 +90,7 @@ def test_training_without_valid_keeps_the_last_weights(blobs, tmp_path):
         (["--also", "more", "--pseudo", "labels"], "--also, --pseudo"),
         (["--epochs", "0"], "--epochs"),
         (["--workers", "-1"], "--workers"),
-        (["--init-from", "nowhere.pth"], "nowhere.pth"),
+        (["--opinion-mix", "0.3"], "without --opinions"),
     ],
 )
 def test_wrong_flags_are_refused_in_one_sentence(blobs, tmp_path, capsys, flags, message):

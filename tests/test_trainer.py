@@ -78,7 +78,7 @@ def test_the_average_follows_the_weights_and_their_statistics(blobs, tmp_path):
 
 def test_a_request_to_stop_saves_within_the_epoch(blobs, tmp_path):
     trainer = make_trainer(blobs, tmp_path)
-    trainer.stop_requested = True
+    trainer.request_stop()
     with pytest.raises(Interrupted):
         trainer.fit()
     assert load_checkpoint(tmp_path / "interrupted.pth")["step"] == 0

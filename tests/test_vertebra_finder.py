@@ -20,7 +20,7 @@ from label_vertebrae import join_opinions, suggest_films
 from labelme import box_of_points
 from model import build_model
 from neck import body_spacing, labels_folder, lacks_c4, with_vertebrae
-from neck_dataset import describe_necks
+from neck_dataset import with_neck_shape
 from neck_scoring import describe_neck_points, find_necks, score_necks
 from vertebra_finder import Neck, VertebraFinder
 from visualize import draw_vertebrae
@@ -152,7 +152,7 @@ def test_the_interval_of_necks_follows_the_seed(drawn_phantoms, monkeypatch):
 
 def test_landmarks_tell_where_the_neck_is(drawn_phantoms):
     films = with_vertebrae(scan_split(drawn_phantoms, "train"), labels_folder(drawn_phantoms, "train"))
-    config = describe_necks(make_config("vertebrae"), films)
+    config = with_neck_shape(make_config("vertebrae"), films)
     finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
     for film in films:
         picture = read_film(film.image_path)
