@@ -27,6 +27,11 @@ LANDMARKS_NAME = "landmarks.safetensors"
 JUDGING_BATCH = 4
 NOTED_TURN_DEGREES = 20.0
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
+UNTAUGHT = (
+    "No head was seen, so nothing was placed. The weights may be to blame, not the film: they see none on {} % of the "
+    "cephalograms that judged them either; train them longer."
+)
+MOST_REFUSED = 0.05  # share of true cephalograms from which on a refusal says more of the weights than of the film
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ class Predictor:
         self.finder = HeadFinder(self.model, config, device)
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
         self.cervical: CervicalReader | None = None
+        self.refusal = why_refused(self.facts)
 
     @property
     def names_stage(self) -> bool:
@@ -163,8 +169,16 @@ class Predictor:
         """A prediction without anything in it but the reason."""
         nothing = np.full(LANDMARK_COUNT, np.nan)
         return Prediction(
-            prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, [REFUSAL]
-        )
+            prediction.frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None,
+            [self.refusal],
+        )  # fmt: skip
+
+
+def why_refused(facts: dict) -> str:
+    """What to say of a film on which weights with these facts see no head: is it to blame, or they?"""
+    figures = (facts.get("valid") or {}).get("landmarks") or {}
+    refused = float(figures.get("refused") or 0.0)
+    return REFUSAL if refused < MOST_REFUSED else UNTAUGHT.format(f"{100 * refused:.0f}")
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:
