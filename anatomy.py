@@ -10,18 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from config import SYMBOLS, VERTEBRAL_POINTS
+from facing import TEMPLATE_MM
 
-# An adult with balanced jaws, mm.
-TEMPLATE_MM = {
-    "S": (0, 0), "N": (70, -9), "Or": (57, 21), "Po": (-21, 20), "ANS": (73, 44), "PNS": (21, 46), "A": (69, 52),
-    "UIT": (76, 75), "UIA": (66, 53), "LIT": (73.5, 73), "LIA": (65, 93), "B": (65, 96), "Pog": (66, 109), "Gn": (63,
-    115),
-    "Me": (56, 117.5), "Go": (-6, 85), "R": (-10.5, 62), "Ar": (-15, 35), "Co": (-12, 24), "UMT": (46, 73),
-    "LMT": (43, 75),
-    "UPM": (56, 74), "LPM": (53.5, 75.5), "N`": (77, -8), "Pn": (99, 37), "Sn": (84, 52), "Ls": (88, 65),
-    "Li": (85.5, 81),
-    "Pog`": (77, 109),
-}  # fmt: skip
 MANDIBLE = ("LIT", "LIA", "B", "Pog", "Gn", "Me", "Go", "R", "LMT", "LPM", "Li", "Pog`")
 MAXILLA = ("ANS", "PNS", "A", "UIT", "UIA", "UMT", "UPM", "Sn", "Ls")
 HINGE_MM = np.array([-12.0, 26.0])  # the mandible turns about the condyle

@@ -27,6 +27,11 @@ LANDMARKS_NAME = "landmarks.safetensors"
 JUDGING_BATCH = 4
 NOTED_TURN_DEGREES = 20.0
 REFUSAL = "This does not look like a lateral cephalogram, so nothing was placed on it."
+UNTAUGHT = (
+    "No head was seen, so nothing was placed. The weights may be to blame, not the film: they see none on {} % of the "
+    "cephalograms that judged them either; train them longer."
+)
+MOST_REFUSED = 0.05  # share of true cephalograms from which on a refusal says more of the weights than of the film
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ class Predictor:
         self.finder = HeadFinder(self.model, config, device)
         self.calibration = Calibration(**self.facts["calibration"]) if "calibration" in self.facts else None
         self.cervical: CervicalReader | None = None
+        self.refusal = why_refused(self.facts)
 
     @property
     def names_stage(self) -> bool:
@@ -82,7 +88,7 @@ class Predictor:
         cephalogram gets no landmarks, but a warning, and only if it is a crop of the neck a stage.
         """
         prediction = self.predict_known(film)
-        prediction = prediction if prediction.is_head else nothing_placed(prediction.frame, [REFUSAL])
+        prediction = prediction if prediction.is_head else nothing_placed(prediction.frame, [self.refusal])
         return prediction if self.cervical is None else add_neck(prediction, self.cervical, film)
 
     def predict_known(self, film: np.ndarray) -> Prediction:
@@ -164,6 +170,13 @@ def nothing_placed(frame: Letterbox | HeadFrame, warnings: list[str]) -> Predict
     """A prediction without landmarks and stage."""
     nothing = np.full(LANDMARK_COUNT, np.nan)
     return Prediction(frame, np.full((LANDMARK_COUNT, 2), np.nan), nothing, nothing, nothing, None, None, warnings)
+
+
+def why_refused(facts: dict) -> str:
+    """What to say of a film on which weights with these facts see no head: is it to blame, or they?"""
+    figures = (facts.get("valid") or {}).get("landmarks") or {}
+    refused = float(figures.get("refused") or 0.0)
+    return REFUSAL if refused < MOST_REFUSED else UNTAUGHT.format(f"{100 * refused:.0f}")
 
 
 def describe_frame(frame: Letterbox | HeadFrame) -> list[str]:

@@ -136,8 +136,8 @@ NORMS = {
     "Default": "기본",
     "Men": "남성",
     "Women": "여성",
-    "each measurement beside its own author's norm, mostly of European descent": (
-        "계측치마다 그 저자의 정상치를 사용(대부분 유럽계 대상)"
+    "each measurement beside its own author's norm, mostly of European descent; men's where sexes are parted": (
+        "계측치마다 그 저자의 정상치를 사용(대부분 유럽계 대상, 저자가 성별을 구분한 경우 남성)"
     ),
     "men, where an author parts the sexes; else as Default": "저자가 성별을 구분한 경우 남성, 그 외에는 기본과 같음",
     "women, where an author parts the sexes; else as Default": "저자가 성별을 구분한 경우 여성, 그 외에는 기본과 같음",
@@ -180,6 +180,11 @@ NORMS = {
 WARNINGS = {
     "This does not look like a lateral cephalogram, so nothing was placed on it.": (
         "측면두부방사선사진으로 보이지 않아 계측점을 표시하지 않았습니다."
+    ),
+    "No head was seen, so nothing was placed. The weights may be to blame, not the film: they see none on {} % of the "
+    "cephalograms that judged them either; train them longer.": (
+        "머리를 찾지 못해 계측점을 표시하지 않았습니다. 사진이 아니라 가중치의 문제일 수 있습니다. "
+        "이 가중치는 학습을 평가한 측면두부방사선사진의 {} %에서도 머리를 찾지 못했으므로 더 학습시켜야 합니다."
     ),
     "The face looks to the other side than usual; the film was read mirrored.": (
         "얼굴이 보통과 반대쪽을 향해 있어 좌우를 뒤집어 판독했습니다."
@@ -270,11 +275,14 @@ STAGES = {
     "CVM stage": "경추골 성숙도(CVM) 단계",
     "stage {}": "{}단계",
     "stage {} or {}": "{} 또는 {}단계",
+    "CVM stage {}": "경추골 성숙도(CVM) {}단계",
+    "CVM stage {} or {}": "경추골 성숙도(CVM) {} 또는 {}단계",
     "By the shape of the vertebrae": "경추 형태에 따른 판정",
 }
 
 # The reason for a stage, such as "C2 and C3 concave, C4 flat, C3 and C4 trapezoid: CS3", word by word.
 NECK = {
+    "C2, C3 and C4": "C2·C3·C4",
     " and ": "·",
     " concave": " 오목",
     " flat": " 편평",

@@ -151,6 +151,23 @@ PAGE = {
     "read": "판독함",
 }
 
+# Why a file is no picture that can be read.
+DAMAGE = {
+    "its header is cut off": "헤더가 잘렸습니다",
+    "its header is broken": "헤더가 손상되었습니다",
+    "it is no PNG, JPEG, BMP or TIFF file": "PNG, JPEG, BMP, TIFF 파일이 아닙니다",
+    "one of its chunks is broken": "파일 일부가 손상되었습니다",
+    "its segments do not follow each other": "파일 구조가 어긋났습니다",
+    "it has no frame": "영상이 들어 있지 않습니다",
+    "it has more than {} scans": "스캔이 {}개보다 많습니다",
+    "it does not say how large it is": "크기가 적혀 있지 않습니다",
+    "its tiles are larger than a film": "타일이 사진보다 큽니다",
+    "it has no pixels": "픽셀이 없습니다",
+    "its end is missing": "끝부분이 없습니다",
+    "its picture is broken": "영상이 손상되었습니다",
+    "its picture is larger than it says": "영상이 적힌 크기보다 큽니다",
+}
+
 # What the page says when something cannot be done.
 PROBLEMS = {
     "{} is empty; choose another file.": "{}: 빈 파일입니다. 다른 파일을 선택하십시오.",
@@ -232,4 +249,4 @@ PROBLEMS = {
     "This page cannot save that; reload it.": "저장할 수 없는 항목입니다. 페이지를 새로 고치십시오.",
 }
 
-TABLES = (PAGE, PROBLEMS)
+TABLES = (PAGE, DAMAGE, PROBLEMS)

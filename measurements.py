@@ -1,6 +1,6 @@
 """Cephalometric measurements of the 29 landmarks, each by its definition.
 
-All arithmetic is in a frame with the face looking to +x and y down, whichever way the film looks, so signs are
+All arithmetic is in a frame with the face looking to +x and y down, however the head lies on the film, so signs are
 anatomical. Landmarks may be those of one film or many draws of them; what lacks one of its points is NaN.
 """
 
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from config import LANDMARK_INDEX
+from facing import to_anatomical
 
 
 class Points:
     """Landmarks by symbol, (..., 2) each, in the anatomical frame; lengths are in the unit of the coordinates."""
 
     def __init__(self, landmarks: np.ndarray):
-        """landmarks (..., 29, 2) in film axes, in px or mm."""
-        looks_left = landmarks[..., LANDMARK_INDEX["N"], 0] < landmarks[..., LANDMARK_INDEX["S"], 0]
-        self.landmarks = (
-            landmarks * np.stack([np.where(looks_left, -1.0, 1.0), np.ones_like(looks_left, float)], -1)[..., None, :]
-        )
+        """landmarks (29, 2) of a film or (D, 29, 2) of draws of it, in film axes, in px or mm."""
+        film = landmarks if landmarks.ndim == 2 else landmarks.mean(axis=0)  # all draws of a head lie alike
+        self.landmarks = landmarks @ to_anatomical(film).T
 
     def __getitem__(self, symbol: str) -> np.ndarray:
         return self.landmarks[..., LANDMARK_INDEX[symbol], :]

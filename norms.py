@@ -115,7 +115,10 @@ def norms_of(measurement: str) -> list[Norm]:
 # What a user may choose: (for whom, whose norms go before the one shown by default).
 DEFAULT_CHOICE = "Default"
 NORM_CHOICES = {
-    DEFAULT_CHOICE: ("each measurement beside its own author's norm, mostly of European descent", ()),
+    DEFAULT_CHOICE: (
+        "each measurement beside its own author's norm, mostly of European descent; men's where sexes are parted",
+        (),
+    ),
     "Men": ("men, where an author parts the sexes; else as Default", ("McNamara men", "Jacobson men")),
     "Women": ("women, where an author parts the sexes; else as Default", ("McNamara women", "Jacobson women")),
 } | {name: (f"{NORM_SETS[name][1]}; else as Default", (name,)) for name in ("Steiner", "Downs", "Eastman", "ISBI 2015")}

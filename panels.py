@@ -190,6 +190,8 @@ def stage_panel(reading: "Reading", crop: str = "", language: str = "en") -> str
         crop: the neck's picture with its points, a data URI; empty where no neck was read.
     """
     parts = [f'<p class="stage-name">{escape(stage_title(reading, language))}</p>']
+    if reading.cervical is not None:
+        parts.append(neck_reason(reading.cervical, language))
     if reading.stage_probabilities is not None:
         bars = "".join(
             stage_bar(stage, float(reading.stage_probabilities[stage - 1]), stage == reading.stage, language)
@@ -197,7 +199,7 @@ def stage_panel(reading: "Reading", crop: str = "", language: str = "en") -> str
         )
         parts.append(f'<table class="stages">{bars}</table>')
     if reading.cervical is not None:
-        parts.append(neck_panel(reading.cervical, crop, language))
+        parts.append(neck_image(crop, language))
     elif reading.stage is None:
         parts = [f'<p class="nothing">{escape(say(why_no_stage(reading), language))}</p>']
     return "".join(parts)
@@ -209,8 +211,7 @@ def stage_title(reading: "Reading", language: str) -> str:
         rule = reading.cervical.geometry.rule if reading.cervical is not None else None
         return say("No stage is named." if rule is None else f"By the published rules: stage {rule}", language)
     stages = reading.cervical.stages if reading.cervical is not None and reading.cervical.stages else (reading.stage,)
-    form = "stage {}" if len(stages) == 1 else "stage {} or {}"
-    return f"{say('CVM stage', language)}: {say(form.format(*stages), language)}"
+    return say(f"CVM stage {' or '.join(map(str, stages))}", language)
 
 
 def why_no_stage(reading: "Reading") -> str:
@@ -219,12 +220,15 @@ def why_no_stage(reading: "Reading") -> str:
     return told[0] if told else "These weights do not read the neck, so no CVM stage is named."
 
 
-def neck_panel(cervical, crop: str, language: str) -> str:
-    """The neck's picture, what the published rules make of its shape, and why."""
+def neck_image(crop: str, language: str) -> str:
+    """The neck's picture, where there is one."""
+    label = escape(say("The neck with its points", language), quote=True)
+    return f'<img class="neck" src="{escape(crop, quote=True)}" alt="{label}">' if crop else ""
+
+
+def neck_reason(cervical, language: str) -> str:
+    """What the published rules make of the neck's shape, and why."""
     parts = []
-    if crop:
-        label = escape(say("The neck with its points", language), quote=True)
-        parts.append(f'<img class="neck" src="{escape(crop, quote=True)}" alt="{label}">')
     if cervical.geometry.rule is not None and cervical.stage is not None:
         rule = say(f"By the published rules: stage {cervical.geometry.rule}", language)
         parts.append(f"<p>{escape(rule)}</p>")

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis import measure
+from analysis import factor_key, measure
 from cervical import Cervical, likely_stages
 from config import LANDMARK_COUNT, LANDMARK_INDEX, SYMBOLS, VERTEBRAL_POINTS
 from files import harmless_cell
 from inference import Predictor
-from measurements import Points, length
+from measurements import MEASUREMENTS, Points, length
 from norms import DEFAULT_CHOICE
 
 CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius95_px", "taught_by"]
@@ -124,7 +124,7 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         spread_px[new], radius95_px[new] = prediction.spread_px[new], prediction.radius95_px[new]
         for index in np.flatnonzero(new):
             taught_by[index] = predictor.config.taught_by[predictor.config.landmarks.index(SYMBOLS[index])]
-        factors = factors or (prediction.interval_factors if new.any() else {})
+        factors |= own_factors(prediction.interval_factors, new)
         if stage is None and prediction.stage is not None:
             stage, probabilities = prediction.stage, prediction.stage_probabilities
         cervical = cervical or prediction.cervical
@@ -138,6 +138,15 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
         interval_factors=factors,
     )  # fmt: skip
+
+
+def own_factors(factors: dict[str, float], placed: np.ndarray) -> dict[str, float]:
+    """A model's `interval_factors` for the measurements whose points it placed all, (29,) bool: they say how its own
+    errors go together, and nothing of those beside another model's points.
+    """
+    own = {symbol for symbol, is_own in zip(SYMBOLS, placed, strict=True) if is_own}
+    keys = {factor_key(each.name) for each in MEASUREMENTS if own.issuperset(each.needs)}
+    return {key: factor for key, factor in factors.items() if key in keys}
 
 
 def describe_reading(reading: Reading, film_path: str, norm_set: str = DEFAULT_CHOICE) -> dict:

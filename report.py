@@ -41,6 +41,9 @@ def describe_headline(landmarks: dict, films_without_pixel_size: int = 0) -> str
     if scaled["mre_mm"] is not None:
         rates = "/".join(show(rate, 2) for rate in scaled["sdr"].values())
         lines.append(f"  if S-N were {SN_LENGTH_MM:.0f} mm on every film: {scaled['mre_mm']:.3f} mm, {rates} %")
+    if landmarks["refused"]:
+        refused = 100 * landmarks["refused"]
+        lines.append(f"  {refused:.1f} % of these films would be refused, because no head is seen on them")
     if landmarks["missing"]:
         lines.append(f"  {landmarks['missing']} true points have no prediction and are not counted")
     if landmarks["coverage95"]["pooled"] is not None:

@@ -82,6 +82,7 @@ def score_landmarks(films: list[Film], predictions: list[Prediction], config: Co
         readers = summarise(errors, errors.of_readers) | {"sure": summarise(errors, errors.of_sure_readers)}
     return headline | {
         "truth": truth,
+        "refused": float(np.mean([not prediction.is_head for prediction in predictions])),
         "missing": int(
             np.isnan(errors.px).sum() - sum(np.isnan(film.truth_px(truth)).any(axis=1).sum() for film in films)
         ),

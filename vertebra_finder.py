@@ -14,6 +14,7 @@ from torch.nn import functional
 from backbone import CephModel
 from calibration import Calibration
 from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
+from facing import to_anatomical
 from geometry import Letterbox
 from head import HeadFrame, fit_head, join_matrices, move_points, warp_image
 from labelme import box_of_points
@@ -139,12 +140,12 @@ class VertebraFinder:
         if np.isnan([sella, nasion, porion, gonion]).any():
             return None
         unit_px = float(np.hypot(*(nasion - sella)))
-        forward = 1.0 if nasion[0] >= sella[0] else -1.0
-        middle = np.array([gonion[0] + forward * NECK_FROM_GONION * unit_px, porion[1] + NECK_BELOW_PORION * unit_px])
+        upright = to_anatomical(landmarks_px)
+        back, above = (upright @ gonion)[0], (upright @ porion)[1]
+        middle = np.array([back + NECK_FROM_GONION * unit_px, above + NECK_BELOW_PORION * unit_px])
         low, high = self.shape.min(axis=0), self.shape.max(axis=0)
         scale = (high - low)[1] / (NECK_HEIGHT_SN * unit_px)
-        linear = scale * np.diag([forward, 1.0])
-        matrix = np.column_stack([linear, (low + high) / 2 - linear @ middle])
+        matrix = np.column_stack([scale * upright, (low + high) / 2 - scale * middle])
         size = picture.shape[::-1]
         return HeadFrame(Letterbox(size, size), matrix, self.size)
 

@@ -68,12 +68,18 @@ def distance(points: np.ndarray, first: str, second: str) -> np.ndarray:
 def concavity(points: np.ndarray, body: str) -> np.ndarray:
     """(..., 13, 2) to (...): depth of the lower border's middle point over its length; negative where it bulges.
 
-    Either way the face looks, the depth is towards the head.
+    However the neck lies on its film, the depth is towards the head: from C3's lower border to C2's.
     """
     back, middle, front = (points[..., POINT_INDEX[name], :] for name in BORDERS[body])
     along, to_middle = front - back, middle - back
     cross = along[..., 0] * to_middle[..., 1] - along[..., 1] * to_middle[..., 0]
-    return -np.sign(along[..., 0]) * cross / (along**2).sum(axis=-1)
+    above, below = (
+        points[..., [POINT_INDEX[name] for name in BORDERS[each]], :].mean(axis=-2) for each in ("C2", "C3")
+    )
+    up = above - below
+    side = along[..., 0] * up[..., 1] - along[..., 1] * up[..., 0]
+    side = np.where(np.isnan(side), -along[..., 0], side)  # one body alone counts as upright
+    return np.sign(side) * cross / (along**2).sum(axis=-1)
 
 
 def anterior_height(points: np.ndarray, body: str) -> np.ndarray:

@@ -43,14 +43,14 @@ def draw_film(
         numbers: write each point's number in `config.SYMBOLS`, from 1, beside it and a key below the title.
         title: a line at the top.
         labels: 29 texts to write beside the points instead of numbers.
-        marker: size of the points; more than 1 for pictures that will be shrunk.
+        marker: size of points and letters; more than 1 for pictures that will be shrunk.
         tracing: draw the planes, axes and outlines of `tracing.LINES` under the points.
     Returns:
         (height, width, 3) uint8 BGR.
     """
     canvas = cv2.cvtColor(film, cv2.COLOR_GRAY2BGR)
     unit = max(film.shape) / 800.0  # line widths and letters grow with the film
-    panel = write_legend(canvas, legend_lines(title, predicted_px, truth_px is not None, numbers), unit)
+    panel = write_legend(canvas, legend_lines(title, predicted_px, truth_px is not None, numbers), unit * marker)
     if tracing:
         draw_tracing(canvas, predicted_px, unit * marker)
     if truth_px is not None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anatomy import TEMPLATE_MM
 from config import SYMBOLS
+from facing import TEMPLATE_MM
 from reader import READY, Reader
 from reading import Reading
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_reading import make_reading
 
 from analysis import TOO_UNCERTAIN, UNSURE, WITHIN, measure, reading_probability
 from config import LANDMARK_INDEX, SYMBOLS
@@ -149,7 +150,7 @@ def test_every_measurement_is_worked_out_by_hand():
 
 @pytest.mark.parametrize("each", MEASUREMENTS, ids=lambda each: each.name)
 def test_a_missing_point_leaves_the_measurement_out(each):
-    points_px = np.random.default_rng(0).uniform(0, 100, (29, 2))
+    points_px = make_reading().points_px + np.random.default_rng(0).normal(0, 30, (29, 2))
     assert each.name in measure(points_px, 0.1)
     for symbol in each.needs:
         without = points_px.copy()
@@ -256,3 +257,16 @@ def test_readings_say_what_a_deviation_means():
     table = measure(head(A=N + degrees(50, 98), B=N + degrees(90, 104)), 1.0)
     assert table["ANB"]["reading"] == "skeletal class II tendency" and table["SNA"]["reading"] == "within the norm"
     assert table["SNB"]["reading"] == "mandible set back (retrognathic)"
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+@pytest.mark.parametrize("turned", [0, 30, 90, 180, 250, 270])
+def test_a_film_on_its_side_or_on_its_head_measures_the_same(turned, mirrored):
+    """Signs follow from the anatomy, not from left and right on the film."""
+    upright_px = make_reading().points_px.copy()
+    upright_px[[LANDMARK_INDEX["Pn"], LANDMARK_INDEX["Co"]]] = np.nan  # not every film has all points
+    lying_px = (upright_px * [mirrored, 1]) @ np.array([degrees(1, turned), degrees(1, turned + 90)]) + 4000
+    upright, lying = (measure(points_px, 0.1) for points_px in (upright_px, lying_px))
+    assert len(upright) == len(lying) > 45
+    for name, row in upright.items():
+        assert lying[name]["value"] == pytest.approx(row["value"], abs=1e-6), name

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anatomy import TEMPLATE_MM
 from benchmarks.mean_films import align, equalise, fill, follow, grid_of, remap, shape_at, warp_field
 from config import SYMBOLS
+from facing import TEMPLATE_MM
 from files import read_json
 from images import read_film
 

@@ -22,6 +22,7 @@ from model import build_model
 from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
 from thumbnails import SIDE, view_of_thumbnail
+from words import say
 
 
 @pytest.mark.parametrize("film_size", [(1935, 2400), (301, 199), (2400, 700), (97, 131)])
@@ -171,7 +172,7 @@ class KnowingLocator(CephModel):
         return {"heatmap_logits": maps.clamp(min=1e-30).log()}
 
 
-def predict_head(mirrored=False, negative=False, stranger_logit=-5.0, broken=False):
+def predict_head(mirrored=False, negative=False, stranger_logit=-5.0, broken=False, facts=None):
     """A film of a head of random shape with a bright dot on its eighth point; true points, prediction, model."""
     generator = np.random.default_rng(1)
     shape = generator.uniform(30, 130, (29, 2))
@@ -188,7 +189,7 @@ def predict_head(mirrored=False, negative=False, stranger_logit=-5.0, broken=Fal
     thumbnail_points = Letterbox((512, 512), (SIDE, SIDE)).to_net(view.to_net(points_px))
     found = generator.permutation(shape) if broken else shape
     model = KnowingLocator(thumbnail_points, [5.0 if negative else -5.0, stranger_logit], found)
-    return points_px, Predictor(model, config, torch.device("cpu")).predict(film), model
+    return points_px, Predictor(model, config, torch.device("cpu"), facts).predict(film), model
 
 
 @pytest.mark.parametrize("negative", [False, True])
@@ -208,6 +209,27 @@ def test_a_picture_that_is_no_head_gets_no_points(flaw):
     _, prediction, _ = predict_head(**flaw)
     assert np.isnan(prediction.landmarks_px).all() and np.isnan(prediction.radius95_px).all()
     assert prediction.warnings == [REFUSAL]
+
+
+@pytest.mark.parametrize(("refused", "said"), [(0.0, "does not look"), (0.01, "does not look"), (0.4, "40 %")])
+def test_weights_that_see_no_head_on_true_films_do_not_blame_this_one(refused, said):
+    """A network that was barely trained refuses everything; how its own validation films fared tells that."""
+    _, prediction, _ = predict_head(broken=True, facts={"valid": {"landmarks": {"refused": refused}}})
+    assert len(prediction.warnings) == 1 and said in prediction.warnings[0]
+    assert say(prediction.warnings[0], "ko") != prediction.warnings[0]
+
+
+def test_figures_count_the_films_that_would_be_refused(blobs):
+    films = scan_split(blobs, "test")
+    _, lost, _ = predict_head(broken=True)
+    truths = [film.truth_px() for film in films]
+    found = [replace(lost, landmarks_px=points_px, frame=replace(lost.frame, doubt=0.5)) for points_px in truths]
+    lost = [replace(each, frame=replace(each.frame, doubt=2.0)) for each in found[:1]]
+    config = make_config("landmarks")
+    figures = score_films(films, [*lost, *found[1:]], config)["landmarks"]
+    assert figures["refused"] == 1 / len(films) and "would be refused" in describe_headline(figures)
+    figures = score_films(films, found, config)["landmarks"]
+    assert figures["refused"] == 0 and "would be refused" not in describe_headline(figures)
 
 
 def test_a_head_far_from_its_first_frame_is_looked_at_again():

@@ -70,6 +70,7 @@ def test_everything_can_be_done_by_keyboard(visit, film):
     start = place(page, "N")
     after(page, lambda: page.keyboard.press("ArrowRight"))
     assert place(page, "N") == pytest.approx((start[0] + 1, start[1]), abs=1e-6), "0.1 mm at 0.1 mm a pixel"
+    assert "placed by you" in page.inner_text(".tip"), "no longer what the model was sure of"
     after(page, lambda: page.keyboard.press("Shift+ArrowUp"))
     assert place(page, "N") == pytest.approx((start[0] + 1, start[1] - 10), abs=1e-6)
     after(page, lambda: page.keyboard.press("Delete"))
@@ -82,6 +83,18 @@ def test_everything_can_be_done_by_keyboard(visit, film):
     page.focus("#ceph-tab-measures")
     page.keyboard.press("ArrowRight")
     assert page.get_attribute("#ceph-tab-wiggles", "aria-selected") == "true" and page.is_visible(".wiggle svg")
+
+
+def test_the_wigglegram_follows_light_and_dark(visit, film):
+    page = visit()
+    open_film(page, film)
+    page.click("#ceph-tab-wiggles")
+    colours = """() => [getComputedStyle(document.querySelector('.wiggle text')).fill,
+        getComputedStyle(document.querySelector('.ceph')).color]"""
+    light = page.evaluate(colours)
+    page.click(".theme")
+    dark = page.evaluate(colours)
+    assert light[0] == light[1] != dark[1] == dark[0]
 
 
 def test_fingers_drag_points_and_pinch(visit, film):

@@ -93,11 +93,15 @@ class Teller:
 
     weights = "told"
 
-    def __init__(self, doubt: float, points_px: np.ndarray, stage: int | None, warnings: list[str]):
+    def __init__(
+        self, doubt: float, points_px: np.ndarray, stage: int | None, warnings: list[str], factors: dict | None = None
+    ):
         self.config = make_config("landmarks")
         frame = HeadFrame(Letterbox((100, 100), (100, 100)), np.eye(2, 3), (100, 100), doubt=doubt)
         values = np.full(29, 0.5)
-        self.told = Prediction(frame, points_px, values, values, values, stage, None, warnings)
+        self.told = Prediction(
+            frame, points_px, values, values, values, stage, None, warnings, interval_factors=factors or {}
+        )
 
     def predict(self, film: np.ndarray) -> Prediction:
         return self.told
@@ -111,3 +115,16 @@ def test_what_one_model_refuses_no_other_places(order):
     assert not reading.known.any() and reading.stage is None and reading.warnings == ["refused"]
     both = read([sure, sure], np.zeros((100, 100), np.uint8), "head", None)
     assert both.known.all() and both.stage == 5 and both.warnings == ["sure"]
+
+
+def test_the_factor_of_an_interval_is_that_of_the_model_which_placed_its_points():
+    """Where two models share the points, the errors behind a measurement of both go together in no known way."""
+    skull, all_px = make_reading().points_px.copy(), make_reading().points_px
+    skull[[LANDMARK_INDEX[symbol] for symbol in ("B", "Co", "Gn")]] = np.nan
+    factors = {"SNA": 0.3, "SNB": 0.4, "Co-Gn": 0.5}
+    plain, first = Teller(0.0, skull, None, []), Teller(0.0, skull, None, [], factors)
+    second = Teller(0.0, all_px, None, [], {name: 2 * factor for name, factor in factors.items()})
+    film = np.zeros((2400, 1935), np.uint8)
+    assert read([first, second], film, "both", None).interval_factors == {"SNA": 0.3, "Co-Gn": 1.0}
+    assert read([plain, second], film, "uncalibrated first", None).interval_factors == {"Co-Gn": 1.0}
+    assert read([second, first], film, "all by one", None).interval_factors == second.told.interval_factors

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from anatomy import TEMPLATE_MM
 from config import LANDMARK_INDEX, SYMBOLS
+from facing import TEMPLATE_MM
 from tracing import KIND_COLOURS, LINES, bezier_arms, curve_through, draw_line, knots_of
 
 HEAD_PX = 10.0 * np.array([TEMPLATE_MM[symbol] for symbol in SYMBOLS]) + 600.0

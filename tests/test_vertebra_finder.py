@@ -160,6 +160,9 @@ def test_landmarks_tell_where_the_neck_is(drawn_phantoms):
         seen = frame.to_net(film.vertebrae.points_px)
         assert np.nanmean(seen > 0) == 1.0 and np.nanmax(seen) < 320
         assert np.nanmean(np.hypot(*(seen - finder.shape).T)) < 0.25 * 320
+        lying = np.rot90(picture, 2)  # on its head
+        turned = finder.frame_from_landmarks(lying, np.array(lying.shape[::-1]) - 1 - film.truth_px())
+        assert np.abs(turned.apply(lying).astype(int) - frame.apply(picture)).mean() < 1
     assert finder.frame_from_landmarks(picture, np.full((29, 2), np.nan)) is None
 
 

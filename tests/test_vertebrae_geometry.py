@@ -29,7 +29,10 @@ def test_ratios_by_hand():
         assert np.isclose(by_name[name], value), name
 
 
-@pytest.mark.parametrize("turn_degrees, size, mirror", [(0, 3.0, 1), (25, 1.0, 1), (-40, 0.5, -1), (0, 1.0, -1)])
+@pytest.mark.parametrize(
+    "turn_degrees, size, mirror",
+    [(0, 3.0, 1), (25, 1.0, 1), (-40, 0.5, -1), (0, 1.0, -1), (90, 1.0, 1), (180, 1.0, 1), (200, 2.0, -1)],
+)
 def test_place_turn_size_and_facing_do_not_matter(turn_degrees, size, mirror):
     angle = np.deg2rad(turn_degrees)
     turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -84,6 +87,9 @@ def test_unknown_points_leave_the_rule_out():
     points[VERTEBRAL_POINTS.index("C4m")] = np.nan
     geometry = measure_vertebrae(points, SURE)
     assert geometry.rule is None and geometry.reason == ""
+    alone = NECK_PX.copy()
+    alone[VERTEBRAL_POINTS.index("C3up") :] = np.nan
+    assert values(alone)["concavity_C2"] == pytest.approx(0.05), "one body alone counts as upright"
     assert np.isnan(geometry.measures["concavity_C4"].value) and not np.isnan(geometry.measures["height_C3"].value)
     assert geometry.to_json()["measures"]["concavity_C4"]["value"] is None
 

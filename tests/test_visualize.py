@@ -42,6 +42,16 @@ def test_drawing_puts_both_kinds_where_they_are():
     assert where["prediction"] == pytest.approx((500, 620), abs=1)
 
 
+def test_the_legend_of_a_picture_that_will_be_shrunk_can_be_read():
+    film, nothing = np.zeros((2400, 1935), np.uint8), np.full((29, 2), np.nan)
+    heights = []
+    for marker in (1.0, 1.7):
+        [tile] = np.split(contact_sheet([(draw_film(film, nothing, nothing, marker=marker), "")], columns=1)[:560], 1)
+        lettered = (np.abs(tile.astype(int) - PREDICTION_COLOUR).sum(axis=2) < 120).any(axis=1)
+        heights.append(int(lettered.sum()))
+    assert heights[1] >= 9 and heights[1] > 1.4 * heights[0]
+
+
 def test_a_contact_sheet_has_a_cell_for_each():
     sheet = contact_sheet([(np.full((100, 50, 3), 200, np.uint8), "a")] * 4, columns=3, height_px=60)
     assert sheet.shape == (2 * 86, 3 * 30, 3)

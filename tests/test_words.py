@@ -99,6 +99,7 @@ def test_the_reason_for_a_stage_is_translated_word_by_word():
     reason = say("C2 and C3 concave, C4 flat, C3 trapezoid, C4 rectangular horizontal: CS3", "ko")
     assert reason == "C2·C3 오목, C4 편평, C3 사다리꼴, C4 가로 직사각형: CS3"
     geometry = measure_vertebrae(make_anatomy(5, np.random.default_rng(0)).vertebrae_mm(), np.full(13, np.nan))
+    assert say("C2, C3 and C4 concave, C3 and C4 square: CS5", "ko") == "C2·C3·C4 오목, C3·C4 정사각형: CS5"
     assert geometry.reason and not re.search("[a-z]", say(geometry.reason, "ko"))
 
 

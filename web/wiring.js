@@ -88,6 +88,7 @@ function nudge(symbol, [stepX, stepY], far) {
   place(symbol, x + stepX * step, y + stepY * step);
   view.reveal(points.get(symbol).x, points.get(symbol).y);
   keep(symbol);
+  showTip(points.get(symbol));
 }
 
 function zoomToFocus(symbol, factor) {
