@@ -110,18 +110,17 @@ class HeadFinder:
         head is taken.
         """
         thumbnails = np.stack([shrink_view(view) for view in views])
-        guesses = [
-            self.locate(thumbnails),
-            unmirrored(self.locate(thumbnails[:, :, ::-1].copy()), thumbnails.shape[2]),
-            self.locate(np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])),
-        ]
-        points, confidence, _ = (np.stack(parts, axis=1) for parts in zip(*guesses, strict=True))
-        rows = zip(letterboxes, points, confidence, guesses[0][2], strict=True)
-        return [self.frame_head(*row) for row in rows]
+        evened = np.stack([cv2.equalizeHist(thumbnail) for thumbnail in thumbnails])
+        points, confidence, kinds = self.locate(np.stack([thumbnails, thumbnails[:, :, ::-1], evened], axis=1))
+        points[:, 1, :, 0] = thumbnails.shape[2] - 1 - points[:, 1, :, 0]
+        return [self.frame_head(*row) for row in zip(letterboxes, points, confidence, kinds[:, 0], strict=True)]
 
-    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`model.locate` on (B, S, S) uint8 thumbnails."""
-        return locate(self.model, thumbnails, self.config.decode_radius, self.device)
+    def locate(self, thumbnails: np.ndarray) -> tuple[np.ndarray, ...]:
+        """`model.locate` on several thumbnails of each film, (B, G, S, S) uint8; what it gives is (B, G, ...)."""
+        films, guesses, height, width = thumbnails.shape
+        together = thumbnails.reshape(films * guesses, height, width)
+        located = locate(self.model, together, self.config.decode_radius, self.device)
+        return tuple(each.reshape(films, guesses, *each.shape[1:]) for each in located)
 
     def frame_head(
         self, letterbox: Letterbox, guesses: np.ndarray, confidence: np.ndarray, kinds: np.ndarray
@@ -140,9 +139,3 @@ class HeadFinder:
             matrix, doubt = whole_view(view_size, target_size), np.inf
         negative = bool(kinds[KINDS.index("negative")] > 0.5)
         return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
-
-
-def unmirrored(located: tuple[np.ndarray, np.ndarray, np.ndarray], width: int) -> tuple[np.ndarray, ...]:
-    """What `HeadFinder.locate` found on mirror images `width` pixels wide, with its points on the images themselves."""
-    points, confidence, kinds = located
-    return np.stack([width - 1 - points[..., 0], points[..., 1]], axis=-1), confidence, kinds

@@ -15,7 +15,7 @@ from config import SYMBOLS, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, gaussian_heatmaps, net_to_cells
-from head_finder import HeadFinder, unmirrored
+from head_finder import HeadFinder
 from images import read_film
 from inference import REFUSAL, Predictor, default_weights, pick_device
 from model import build_model
@@ -164,7 +164,8 @@ class KnowingLocator(CephModel):
 
     def locate(self, thumbnails):
         maps = gaussian_heatmaps(net_to_cells(self.points, 2.0)[None], (SIDE // 2, SIDE // 2), 1.5)
-        return {"thumbnail_logits": maps.clamp(min=1e-30).log(), "kind_logits": self.kinds}
+        logits, count = maps.clamp(min=1e-30).log(), len(thumbnails)
+        return {"thumbnail_logits": logits.expand(count, -1, -1, -1), "kind_logits": self.kinds.expand(count, -1)}
 
     def forward(self, images):
         self.shown.append((images[0, 0] * 255).round().byte().numpy())
@@ -288,7 +289,18 @@ def test_the_guess_that_looks_like_a_head_is_taken(good):
     assert not frame.negative and frame.doubt < 0.1
 
 
-def test_points_of_a_mirror_image_return():
-    points = np.random.default_rng(2).uniform(0, SIDE - 1, (1, 29, 2))
-    mirrored = np.stack([SIDE - 1 - points[..., 0], points[..., 1]], axis=-1)
-    assert np.allclose(unmirrored((mirrored, np.ones((1, 29)), np.zeros((1, 2))), SIDE)[0], points)
+def test_what_is_found_on_the_mirror_image_is_laid_back(monkeypatch):
+    """A locator that knows the head only on the mirror images of two films."""
+    shape = np.random.default_rng(0).uniform(100, 400, (29, 2))
+    config = replace(make_config("landmarks", widths=(16, 16)), head_shape=tuple(shape.flatten()))
+    finder = HeadFinder(build_model(config), config, torch.device("cpu"))
+    heads = np.stack([0.2 * shape + 30, 0.25 * shape + 10])
+    points = np.random.default_rng(1).uniform(0, SIDE, (2, 3, 29, 2))
+    points[:, 1] = heads * [-1, 1] + [SIDE - 1, 0]
+    located = points, np.ones((2, 3, 29)), np.full((2, 3, 2), 0.01)
+    monkeypatch.setattr(finder, "locate", lambda shown: located)
+    views = [np.zeros((1024, 1024), np.uint8)] * 2
+    frames = finder.find_heads(views, [Letterbox((800, 900), (1024, 1024))] * 2)
+    for frame, head in zip(frames, heads, strict=True):
+        assert np.allclose(frame.from_view(view_of_thumbnail(head, (1024, 1024))), shape, atol=0.5)
+        assert not frame.mirrored
