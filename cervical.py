@@ -14,7 +14,7 @@ import torch
 from checkpoint import load_model
 from config import UserError
 from files import file_hash
-from neck import POINT_INDEX
+from neck import POINT_INDEX, lies_beyond
 from stage_namer import StageNamer
 from stretch import estimate_stretch
 from vertebra_finder import Neck, VertebraFinder
@@ -98,7 +98,7 @@ class CervicalReader:
         warnings += [STRETCHED.format(stretch)] if stretch != 1.0 else []
         known_px = neck.points_px[~np.isnan(neck.points_px).any(axis=1)]
         warnings += [NO_C4] if len(known_px) < len(neck.points_px) else []
-        if not ((known_px >= -0.5) & (known_px <= np.array(picture.shape[::-1]) - 0.5)).all():
+        if lies_beyond(known_px, picture.shape[::-1]):
             return Cervical(neck, stretch, geometry, None, None), [*warnings, CUT_NECK]
         probabilities = None if self.namer is None else self.judge(picture, neck, stretch)
         stage = None if probabilities is None else int(probabilities.argmax()) + 1

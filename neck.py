@@ -73,18 +73,23 @@ def fit_affine(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray],
 
 
 def lacks_c4(points_px: np.ndarray, shape: np.ndarray, film_size: tuple[int, int]) -> bool:
-    """Whether the points given for C4 are none, because C4 leaves the film: where C2 and C3 say that it should be
-    is beyond the border, and with it the points make no neck.
+    """Whether C4 leaves the film, so that the points given for it are none: one of them lies beyond the border, or
+    the place where C2 and C3 say that it should be does, and with it the points make no neck.
 
     Args:
-        points_px: (13, 2) film pixels; a network must put each point somewhere on the film.
+        points_px: (13, 2) film pixels; a network must put each point somewhere in what it was shown.
         shape: (13, 2) the mean neck.
         film_size: width and height, px.
     """
     upper = np.arange(len(points_px)) < POINT_INDEX["C4up"]
     expected_px = fit_affine(shape[upper], points_px[upper])(shape[~upper])
-    beyond = (expected_px < -0.5) | (expected_px > np.array(film_size) - 0.5)
-    return bool(beyond.any() and neck_misfit(points_px, shape) > LARGEST_TRUE_MISFIT)
+    squeezed = lies_beyond(expected_px, film_size) and neck_misfit(points_px, shape) > LARGEST_TRUE_MISFIT
+    return squeezed or lies_beyond(points_px[~upper], film_size)
+
+
+def lies_beyond(points_px: np.ndarray, film_size: tuple[int, int]) -> bool:
+    """Whether one of the points (N, 2) is on none of a film's pixels; NaN is nowhere."""
+    return bool(((points_px < -0.5) | (points_px > np.array(film_size) - 0.5)).any())
 
 
 def body_spacing(points: np.ndarray) -> np.ndarray:

@@ -176,6 +176,8 @@ def test_c4_beyond_the_border_is_unknown():
     assert lacks_c4(squeezed, finder.shape, (320, height))
     assert not lacks_c4(NECK, finder.shape, (320, 320))  # all of it is there
     assert not lacks_c4(squeezed, finder.shape, (320, 320))  # oddly shaped, but not cut
+    lowest = NECK[8:, 1].max()
+    assert lacks_c4(NECK, finder.shape, (320, int(lowest))) and not lacks_c4(NECK, finder.shape, (320, int(lowest) + 2))
     cut = finder.without_c4(made_neck(squeezed, finder, np.zeros((height, 320), dtype=np.uint8)))
     assert np.isnan(cut.points_px[8:]).all() and cut.doubt < 1.0
 
