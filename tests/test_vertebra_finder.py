@@ -187,7 +187,7 @@ def test_a_neck_in_doubt_is_looked_for_a_vertebra_higher_and_lower(monkeypatch):
     finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
     picture = np.zeros((512, 512), dtype=np.uint8)
     step = float(body_spacing(NECK[None])[0])
-    truth_px = finder.frame_of_crop(picture).to_px(NECK + [0.0, step])  # a vertebra below where crops have it
+    truth_px = finder.frame_of_crop(picture).to_px(NECK - [0.0, step])  # a vertebra above where crops have it
 
     def look(seen, frames):
         """As a network that knows a neck only where it has been taught to expect one."""
