@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from augment import LEVELS, make_geometry, make_intensity
+from augment import LEVELS, Augmenter, make_geometry, make_intensity
 from benchmarks.measuring import hardware, make_phantoms, memory_mb, side_by_side
 from cache import FilmCache
 from config import Config, UserError, make_config
@@ -91,12 +91,18 @@ def judge_loaders(dataset: Path, folder: Path, workers: int, rounds: int, device
     """Prints films per second of both ways."""
     films = scan_split(dataset, "train")
     print("| loader | workers | films/s ours | films/s the log's way | times |\n|---|---|---|---|---|", flush=True)
-    kinds = {"without finding the head": {"head_frame": False}, "with it, four thumbnails a film": {}}
-    for name, settings in kinds.items():
-        config = describe_data(make_config("landmarks", image_size=(512, 512), **settings), films)
+    for name, head_frame, extras in (
+        ("the same augmentations", False, False),
+        ("ours with polarity, artefacts and elastic warps", False, True),
+        ("and with the head found, four thumbnails a film", True, True),
+    ):
+        config = describe_data(make_config("landmarks", image_size=(512, 512), head_frame=head_frame), films)
         cache = FilmCache(folder / "cache", dataset, config.cached_size)
         cache.build(films, quiet=True)
         ours = FilmDataset(films, config, cache, training=True)
+        if not extras:
+            settings = replace(LEVELS[config.augmentation], polarity=0.0, artefacts=0.0, elastic=0.0)
+            ours.augmenter = Augmenter(settings)
         log = LogDataset(films, config, ours.columns)
         ways = {"ours": our_epoch(ours, config, workers, device), "log": log_epoch(log, config, workers, device)}
         seconds = side_by_side(ways, rounds)

@@ -62,6 +62,11 @@ class LogPredictor:
         return [each * scale for each, scale in zip(cells, scales, strict=True)]
 
 
+def find_points(predictor: Predictor, data: bytes) -> np.ndarray:
+    """Bytes of a film to its landmarks (29, 2) in film pixels, with radii."""
+    return predictor.predict(decode_picture(data, "film")).landmarks_px
+
+
 def read_one(predictor: Predictor, data: bytes) -> dict:
     """Bytes of a film to its entry of predictions.json, measurements and all."""
     return describe_reading(read([predictor], decode_picture(data, "film"), "film", 0.1), "film")
@@ -88,8 +93,9 @@ def judge_speed(weights: Path, alone: Path, dataset: Path, rounds: int, device: 
 
     log_one_by_one = one_by_one(lambda data: log.predict([data]))
     for name, ours, theirs in (
-        ("one by one, landmarks and measurements", one_by_one(partial(read_one, predictor)), log_one_by_one),
-        ("the same with neck and stage", one_by_one(partial(read_one, whole)), log_one_by_one),
+        ("one by one, landmarks with radii", one_by_one(partial(find_points, predictor)), log_one_by_one),
+        ("the same with measurements", one_by_one(partial(read_one, predictor)), log_one_by_one),
+        ("and with neck and stage", one_by_one(partial(read_one, whole)), log_one_by_one),
         (f"{FILMS} films at once, points", lambda: read_batch(predictor, files), lambda: log.predict(files)),
     ):
         seconds = side_by_side({"ours": ours, "log": theirs}, rounds, device)
