@@ -96,14 +96,25 @@ def gaussian_heatmaps(points_cells: torch.Tensor, size: tuple[int, int], sigma_c
     Returns:
         (B, K, height, width) float32, each map a distribution or all zero.
     """
-    height, width = size
+    along_x, along_y = gaussian_profiles(points_cells, size, sigma_cells)
     known = ~points_cells.isnan().any(dim=-1)  # (B, K)
-    centres = torch.where(known.unsqueeze(-1), points_cells, 0.0).float()
+    return along_y.unsqueeze(-1) * along_x.unsqueeze(-2) * known[..., None, None]
+
+
+def gaussian_profiles(
+    points_cells: torch.Tensor, size: tuple[int, int], sigma_cells: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two factors of `gaussian_heatmaps`, along x (B, K, width) and along y (B, K, height), each of which sums to
+    1: a Gaussian is their product, so what is summed under it need not be multiplied cell by cell. A NaN point is
+    taken to lie at 0.
+    """
+    height, width = size
+    centres = torch.nan_to_num(points_cells).float()
     columns = torch.arange(width, device=points_cells.device, dtype=torch.float32)
     rows = torch.arange(height, device=points_cells.device, dtype=torch.float32)
-    along_x = torch.softmax(-((columns - centres[..., :1]) ** 2) / (2 * sigma_cells**2), dim=-1)  # (B, K, width)
-    along_y = torch.softmax(-((rows - centres[..., 1:]) ** 2) / (2 * sigma_cells**2), dim=-1)  # (B, K, height)
-    return along_y.unsqueeze(-1) * along_x.unsqueeze(-2) * known[..., None, None]
+    along_x = torch.softmax(-((columns - centres[..., :1]) ** 2) / (2 * sigma_cells**2), dim=-1)
+    along_y = torch.softmax(-((rows - centres[..., 1:]) ** 2) / (2 * sigma_cells**2), dim=-1)
+    return along_x, along_y
 
 
 def spatial_softmax(heatmap_logits: torch.Tensor) -> torch.Tensor:

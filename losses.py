@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from config import STAGE_COUNT, Config
-from geometry import cells_to_net, gaussian_heatmaps, net_to_cells, spatial_softmax
+from geometry import cells_to_net, gaussian_profiles, net_to_cells, spatial_softmax
 from labelme import BOX_MARGINS
 from stage_net import ordinal_loss
 from thumbnails import SIDE as THUMBNAIL_SIDE
@@ -54,13 +54,16 @@ def heatmap_loss(
 ) -> torch.Tensor:
     """Cross-entropy between each map's softmax and the Gaussian around its point; (B, K, h, w), (B, K, 2) to (B,).
 
-    Each map is normalised by itself. The mean square over all cells, nearly all of which are empty, is already tiny
+    Each map is normalised by itself, and the Gaussian sums to 1, so what is left is the logarithm of the map's sum less
+    the logits' mean under the Gaussian. The mean square over all cells, nearly all of which are empty, is already tiny
     for maps of zeros, and training from scratch stays there (`benchmarks/log_baseline.py` shows it).
     """
-    size = heatmap_logits.shape[-2:]
-    targets = gaussian_heatmaps(net_to_cells(points_net, image_height / size[0]), size, sigma_cells)  # (B, K, h, w)
-    log_probabilities = torch.log_softmax(heatmap_logits.float().flatten(2), dim=-1)
-    per_point = -(targets.flatten(2) * log_probabilities).sum(dim=-1)  # (B, K)
+    logits, size = heatmap_logits.float(), heatmap_logits.shape[-2:]
+    points_cells = net_to_cells(points_net, image_height / size[0])
+    along_x, along_y = gaussian_profiles(points_cells, size, sigma_cells)
+    # No matrix product, which autocast would round to 16 bits.
+    under_gaussian = ((logits * along_x.unsqueeze(-2)).sum(dim=-1) * along_y).sum(dim=-1)  # (B, K)
+    per_point = logits.flatten(2).logsumexp(dim=-1) - under_gaussian
     return mean_over_known(per_point, points_net)
 
 

@@ -25,7 +25,7 @@ from cache import FilmCache
 from config import Config, UserError, make_config
 from dataset import EpochPlan, FilmDataset, describe_data, make_loader, start_worker
 from films import Film, scan_split
-from geometry import gaussian_heatmaps, net_to_cells
+from geometry import gaussian_profiles, net_to_cells
 from inference import pick_device
 from model import build_model
 from trainer import Trainer
@@ -70,7 +70,7 @@ def our_epoch(dataset: FilmDataset, config: Config, workers: int, device: torch.
     def run() -> None:
         plan.start(next(epochs))
         for batch in loader:
-            gaussian_heatmaps(net_to_cells(batch["points_net"].to(device), STRIDE), size, config.heatmap_sigma)
+            gaussian_profiles(net_to_cells(batch["points_net"].to(device), STRIDE), size, config.heatmap_sigma)
 
     return run
 

@@ -8,14 +8,26 @@ import torch
 from torch.nn import functional
 
 from config import make_config
+from geometry import gaussian_heatmaps, net_to_cells
 from losses import class_weights, coordinate_loss, coral_loss, film_losses, focal_loss, heatmap_loss, stage_loss
 
 CONFIG = replace(make_config("landmarks", image_size=(32, 32)), stage_counts=(1, 2, 3, 4, 5, 6))
 
 
+def test_the_heatmap_loss_is_the_cross_entropy_of_whole_maps():
+    """By the map's factors or cell by cell, also where autocast rounds."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 6 * torch.randn(2, 3, 24, 16, generator=generator)
+    points = 32 * torch.rand(2, 3, 2, generator=generator)
+    target = gaussian_heatmaps(net_to_cells(points, 2.0), (24, 16), 1.5).flatten(2)
+    whole = -(target * logits.flatten(2).log_softmax(dim=-1)).sum(dim=-1).mean(dim=1)
+    assert torch.allclose(heatmap_loss(logits, points, 48, 1.5), whole, atol=1e-4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.allclose(heatmap_loss(logits, points, 48, 1.5), whole, atol=1e-4)
+
+
 def test_the_heatmap_loss_is_least_at_its_target():
     points = torch.tensor([[[15.0, 17.0]]])
-    from geometry import gaussian_heatmaps, net_to_cells
 
     target = gaussian_heatmaps(net_to_cells(points, 2.0), (16, 16), 1.5)
     best = heatmap_loss(target.clamp(min=1e-20).log(), points, 32, 1.5)
@@ -26,7 +38,6 @@ def test_the_heatmap_loss_is_least_at_its_target():
 
 def test_every_map_counts_the_same_however_large(n=64):
     """The log's plain mean square falls with the area of the map; a collapse to zeros costs it next to nothing."""
-    from geometry import gaussian_heatmaps
 
     target = gaussian_heatmaps(torch.tensor([[[n / 2, n / 2]]]), (n, n), 2.0)
     peak_one = target / target.max()
