@@ -101,26 +101,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=SPLITS, default="test", help="films to disturb (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="model to judge (default: as evaluate.py)")
     parser.add_argument("--films", type=int, help="only the first N films")
+    parser.add_argument("--only", nargs="*", default=[], metavar="TEXT", help="rows whose name holds one of these")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
     try:
         weights = options.weights or default_weights(Path(DEFAULT_OUTPUT))
         predictor = load_predictor(weights, pick_device(options.device))
+        predictor.cervical = None  # the neck is not judged here
         films = scan_split(options.dataset, options.split)[: options.films]
         print(f"{weights}, {len(films)} films of {options.dataset.name}/{options.split}\n")
-        print_table(films, predictor)
+        print_table(films, predictor, options.only)
     except UserError as error:
         print(f"stress: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def print_table(films: list[Film], predictor: Predictor) -> None:
-    """A row for each disturbance, the undisturbed films first."""
+def print_table(films: list[Film], predictor: Predictor, only: list[str]) -> None:
+    """A row for each disturbance, or for those whose name holds one of `only`, the undisturbed films first."""
     print("| disturbance | MRE mm | times | SDR at 2 mm, % | points on the film | films refused |")
     print("|---|---|---|---|---|---|")
     plain_mm = None  # (N, 29)
     for name, disturb in DISTURBANCES.items():
+        if only and plain_mm is not None and not any(text in name for text in only):
+            continue
         errors_mm, refused = disturbed_errors(films, predictor, disturb, name)
         plain_mm = errors_mm if plain_mm is None else plain_mm
         shared = ~np.isnan(errors_mm + plain_mm)  # the same points before and after
