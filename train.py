@@ -1,7 +1,7 @@
 """Trains a model, or goes on with a run: `python train.py [--model NAME] [--dataset DIR]`.
 
 A run's folder is `checkpoints/<model>` unless --run names another. The same command starts a run, resumes it after any
-interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-per-node 2 train.py ...`.
+interruption, and leaves a finished one alone. Several cards: `torchrun --nproc-per-node 2 -- train.py ...`.
 """
 
 import argparse

@@ -17,10 +17,13 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import call, hardware, make_phantoms, memory_mb
-from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, UserError, make_config
+from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, UserError, make_config
+from dataset import THUMBNAILS_PER_FILM
 from inference import pick_device, to_network_input
 from losses import film_losses
 from model import build_model, parameter_count
+from neck_dataset import THUMBNAILS
+from thumbnails import KINDS, SIDE
 from trainer import make_optimizer, pick_precision
 
 VARIANTS = {
@@ -73,21 +76,21 @@ def noise_batch(config, device: torch.device, options: argparse.Namespace) -> di
     generator = torch.Generator().manual_seed(0)
     height, width = config.image_size
     films = torch.randint(0, 256, (config.batch_size, height, width), dtype=torch.uint8, generator=generator)
-    points = torch.rand(config.batch_size, LANDMARK_COUNT, 2, generator=generator) * torch.tensor([width, height])
+    count = len(VERTEBRAL_POINTS) if config.finds_vertebrae else LANDMARK_COUNT
+    points = torch.rand(config.batch_size, count, 2, generator=generator) * torch.tensor([width, height])
     batch = {
         "image": to_network_input(films, device).contiguous(memory_format=memory_format(options)),
         "points_net": points.to(device),
         "stage": torch.randint(0, STAGE_COUNT, (config.batch_size,), generator=generator).to(device),
     }
-    if config.head_frame:
-        from dataset import THUMBNAILS_PER_FILM
-        from thumbnails import KINDS, SIDE
-
-        count = config.batch_size, THUMBNAILS_PER_FILM
-        thumbnails = torch.randint(0, 256, (count[0] * count[1], SIDE, SIDE), dtype=torch.uint8, generator=generator)
+    if config.head_frame or config.finds_vertebrae:
+        shown = config.batch_size, THUMBNAILS if config.finds_vertebrae else THUMBNAILS_PER_FILM
+        thumbnails = torch.randint(0, 256, (shown[0] * shown[1], SIDE, SIDE), dtype=torch.uint8, generator=generator)
         batch["thumbnails"] = to_network_input(thumbnails, device).contiguous(memory_format=memory_format(options))
-        batch["thumbnail_points"] = (torch.rand(*count, LANDMARK_COUNT, 2, generator=generator) * SIDE).to(device)
-        batch["kinds"] = torch.zeros(*count, len(KINDS), device=device)
+        batch["thumbnail_points"] = (torch.rand(*shown, count, 2, generator=generator) * SIDE).to(device)
+        batch["kinds"] = torch.zeros(*shown, len(KINDS), device=device)
+    if config.finds_vertebrae:
+        batch["box_net"] = torch.full((config.batch_size, 4), torch.nan, device=device)
     return batch
 
 
@@ -152,7 +155,7 @@ def judge_processes(options: argparse.Namespace, folder: Path) -> None:
     cores = torch.get_num_threads()
     for count in (1, 2):
         threads = max(1, cores // count)
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"] if count == 2 else []
+        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--"] if count == 2 else []
         seconds = epoch_seconds([*launcher, "train.py"], dataset, folder / str(count), threads, options.device)
         reference = reference or seconds
         print(f"| {count} | {threads} | {seconds:.1f} | {reference / seconds:.2f} |", flush=True)
@@ -192,8 +195,9 @@ def race(options: argparse.Namespace, folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description="Films per second and memory of training.")
-    models = ["landmarks", *(name for name in RECIPES if name != "landmarks")]
-    parser.add_argument("--models", nargs="*", default=models, choices=list(RECIPES), help="which (default: all)")
+    # The layers of cvm are solved for at once, in no steps.
+    models = ["landmarks", *(name for name in RECIPES if name not in ("landmarks", "cvm"))]
+    parser.add_argument("--models", nargs="*", default=models, choices=models, help="which (default: all)")
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each (default: %(default)s)")
     parser.add_argument("--race", type=Path, metavar="DIR", help="data set with valid, to train two models on")
     parser.add_argument("--target", type=float, default=2.0, help="error to race to, mm (default: %(default)s)")
