@@ -7,6 +7,7 @@ import base64
 import math
 import mimetypes
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,14 +51,17 @@ class Desk:
     def __init__(self, reader: Reader, largest_mb: float, lightbox: Lightbox | None = None):
         self.reader, self.largest_mb = reader, largest_mb
         self.lightbox = lightbox or Lightbox()
+        self.intake = threading.Lock()  # one film is taken in at a time, so that many do not starve the one being read
 
     def open_bytes(self, data: bytes, file_name: str) -> dict:
         """Lays a film on the lightbox: its key, its facts and its picture.
 
         Raises:
-            UserError: it is no film that the page takes.
+            UserError: it is no film that the page takes, or too many wait to be read.
         """
-        return self.lay_on(take_in(data, file_name, self.largest_mb), "from the DICOM file")
+        with self.intake:
+            self.reader.check_room()
+            return self.lay_on(take_in(data, file_name, self.largest_mb), "from the DICOM file")
 
     def open_example(self, name: object) -> dict:
         """Lays one of the example films on the lightbox.
@@ -67,7 +71,9 @@ class Desk:
         """
         for example in list_examples():
             if example["name"] == name:
-                return self.lay_on(read_example(example), "stated with the example")
+                with self.intake:
+                    self.reader.check_room()
+                    return self.lay_on(read_example(example), "stated with the example")
         raise UserError("There is no such example; reload the page.")
 
     def lay_on(self, film: Film, scale_source: str) -> dict:

@@ -13,7 +13,7 @@ from backbone import CephModel
 from config import Config
 from geometry import Letterbox, decode_heatmaps
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
-from model import decode_points, locate, to_network_input
+from model import decode_maps, decode_points, locate, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
 
 # A film is taken for no lateral cephalogram when its points fit the mean head worse than this share of its size,
@@ -64,6 +64,7 @@ class HeadFinder:
         if close:
             other = self.run([frames[index].apply_extended(views[index], WAYS_ON[1]) for index in close])
             self.keep_surer(outputs, close, other)
+        outputs["decoded"] = decode_maps(outputs, self.config)
         return outputs
 
     def run(self, heads: list[np.ndarray]) -> dict[str, torch.Tensor]:

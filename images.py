@@ -128,10 +128,13 @@ def deep_range(image: np.ndarray) -> tuple[float, float]:
 
 def luminance(image: np.ndarray) -> np.ndarray:
     """BGR to grey. A grey film stored as colour keeps its exact values."""
-    first = image[..., 0]
-    if all(np.array_equal(first[rows], image[rows, :, other]) for rows in strips(image) for other in (1, 2)):
-        return first
-    return cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY)
+    grey = np.empty(image.shape[:2], image.dtype)
+    for rows in strips(image):
+        blue, green, red = cv2.split(image[rows])[:3]
+        if not (np.array_equal(blue, green) and np.array_equal(blue, red)):
+            return cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY)
+        grey[rows] = blue
+    return grey
 
 
 # --- DICOM ------------------------------------------------------------------------------------------------------------

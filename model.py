@@ -311,16 +311,24 @@ def locate(
 def decode_points(
     outputs: dict[str, torch.Tensor], config: Config, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outputs for `count` films, B, to points (B, K, 2), confidence (B, K) and spread (B, K) in network pixels."""
+    """Outputs for `count` films, B, to points (B, K, 2), confidence (B, K) and spread (B, K) in network pixels. Maps
+    that have been decoded already, to `decoded` by `decode_maps`, are not decoded again.
+    """
     if "heatmap_logits" in outputs:
-        logits = outputs["heatmap_logits"]
-        stride = config.image_size[0] / logits.shape[-2]
-        points_cells, confidence, spread_cells = decode_heatmaps(logits, config.decode_radius)
-        decoded = cells_to_net(points_cells, stride), confidence, spread_cells * stride
-        return tuple(tensor.cpu().double().numpy() for tensor in decoded)
+        decoded = outputs["decoded"] if "decoded" in outputs else decode_maps(outputs, config)
+        numbers = decoded.cpu().double().numpy()
+        return numbers[..., :2], numbers[..., 2], numbers[..., 3]
     size = (count, len(config.landmarks) if config.finds_landmarks else 0)
     points_net = outputs["points_net"].cpu().double().numpy() if "points_net" in outputs else np.zeros((*size, 2))
     return points_net, np.full(size, np.nan), np.full(size, np.nan)
+
+
+def decode_maps(outputs: dict[str, torch.Tensor], config: Config) -> torch.Tensor:
+    """(B, K, 4) what `decode_heatmaps` reads from a model's maps: points in network pixels, confidence, spread."""
+    logits = outputs["heatmap_logits"]
+    stride = config.image_size[0] / logits.shape[-2]
+    points_cells, confidence, spread_cells = decode_heatmaps(logits, config.decode_radius)
+    return torch.cat([cells_to_net(points_cells, stride), torch.stack([confidence, spread_cells * stride], -1)], -1)
 
 
 def to_network_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:

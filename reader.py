@@ -59,6 +59,15 @@ class Reader:
         finally:
             self.loaded.set()
 
+    def check_room(self) -> None:
+        """Asked before a film is taken in, so that those who would be refused later cost next to nothing.
+
+        Raises:
+            UserError: too many films wait already.
+        """
+        if self.waiting >= MOST_WAITING:
+            raise UserError("Many films are waiting to be read; try again in a minute.")
+
     def read(self, film: Film) -> "Reading":
         """What the models say of a film, once they are loaded and it is its turn.
 
@@ -66,8 +75,7 @@ class Reader:
             UserError: there are no models, or too many films wait already.
         """
         with self.counter:
-            if self.waiting >= MOST_WAITING:
-                raise UserError("Many films are waiting to be read; try again in a minute.")
+            self.check_room()
             self.waiting += 1
         try:
             self.loaded.wait()

@@ -13,7 +13,7 @@ from known_reading import KnowingReader, make_reading
 from analysis import TOO_UNCERTAIN
 from cervical import NO_NECK
 from config import SYMBOLS, UserError
-from desk import Desk
+from desk import Desk, list_examples
 from editor import read_web
 from inference import REFUSAL
 from intake import Film
@@ -116,6 +116,12 @@ def test_too_many_films_at_once_are_turned_away():
         time.sleep(0.01)
     with pytest.raises(UserError, match="try again"):
         reader.read(FILM)
+    busy = Desk(reader, 30)
+    with pytest.raises(UserError, match="try again"):
+        busy.open_bytes(b"not even looked at", "film.png")
+    with pytest.raises(UserError, match="try again"):
+        busy.open_example(list_examples()[0]["name"])
+    assert not busy.lightbox.films
     reader.state, reader.problem = "failed", "gone"
     reader.loaded.set()
     while reader.waiting and time.monotonic() < deadline:
