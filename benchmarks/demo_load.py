@@ -35,6 +35,7 @@ from synthetic import make_phantom
 BUSY = ("waiting to be read", "put away")  # what the page says when it has too much to do
 SERVER = "/gradio_api/component_server"
 JSON = "application/json"
+GIVE_UP_S = 120.0  # of patience
 PROMPT_S = 60.0  # an answer that takes longer counts as a failure
 
 
@@ -174,8 +175,19 @@ def refused(answer: tuple[int, object]) -> bool:
 def refused_by_name(page: Page) -> bool:
     """Whether a folder in a film's name leaves a trace in the name shown."""
     done, data = cv2.imencode(".png", np.zeros((40, 40), np.uint8))
-    _, opened = page.upload("../../evil/..\\film.png", data.tobytes())
-    return not done or any(sign in opened.get("name", "") for sign in ("/", "\\", ".."))
+    opened = open_patiently(page, "../../evil/..\\film.png", data.tobytes())
+    return not done or any(sign in opened["name"] for sign in ("/", "\\", ".."))
+
+
+def open_patiently(page: Page, name: str, data: bytes) -> dict:
+    """What the page says of a film, once it is not too busy to take it."""
+    until = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < until:
+        _, opened = page.upload(name, data)
+        if "key" in opened:
+            return opened
+        time.sleep(0.2)
+    raise UserError("The page took no film of a patient user.")
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -250,8 +262,7 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
             most = max(most, memory_mb(demo.pid))
             if not tried and time.monotonic() > until - options.seconds / 2:
                 page = Page(port)
-                _, opened = page.upload("mine.png", films[0])
-                tried = attack(page, opened["key"])
+                tried = attack(page, open_patiently(page, "mine.png", films[0])["key"])
             time.sleep(0.5)
         time.sleep(5)
         after, left = memory_mb(demo.pid), traces(folder, films)
