@@ -141,6 +141,7 @@ def decode_heatmaps(
     batch, count, height, width = heatmap_logits.shape
     probabilities = spatial_softmax(heatmap_logits)
     peaks = probabilities.flatten(2).argmax(dim=-1, keepdim=True)  # (B, K, 1)
+    radius_cells = min(radius_cells, max(height, width))  # beyond the borders there is nothing, however far
     reach = torch.arange(-radius_cells, radius_cells + 1, device=heatmap_logits.device)
     near_x, near_y = peaks % width + reach, peaks // width + reach  # (B, K, 2 radius + 1)
     window = window_of(probabilities, near_x, near_y)

@@ -113,6 +113,14 @@ def test_background_does_not_draw_the_point_to_the_middle():
     assert (decoded - torch.tensor([10.3, 12.7])).abs().max() < 0.1
 
 
+def test_a_window_larger_than_the_map_is_the_map():
+    """Weights from anywhere may ask for one of any size; it must not be filled with nothing."""
+    logits = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    for whole, larger in zip(decode_heatmaps(logits, 8), decode_heatmaps(logits, 10**6), strict=True):
+        assert torch.equal(whole, larger)
+    assert torch.allclose(decode_heatmaps(logits, 10**6)[1], torch.ones(2, 3))
+
+
 def test_inside_frame():
     points = torch.tensor([[-0.5, 0.0], [-0.6, 0.0], [9.5, 19.5], [9.6, 0.0], [torch.nan, 1.0]])
     assert inside_frame(points, (20, 10)).tolist() == [True, False, True, False, False]
