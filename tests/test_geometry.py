@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import centroid, draw_blobs
+from target_maps import gaussian_heatmaps
 
-from geometry import (
-    Letterbox,
-    cells_to_net,
-    decode_heatmaps,
-    gaussian_heatmaps,
-    inside_frame,
-    net_to_cells,
-    pixels_to_mm,
-)
+from geometry import Letterbox, cells_to_net, decode_heatmaps, inside_frame, net_to_cells, pixels_to_mm
 
 SIZES = [(1935, 2400), (2400, 1935), (513, 511), (97, 640), (1, 7), (300, 300), (64, 64)]
 
