@@ -67,8 +67,9 @@ def measure(
     """
     known = {symbol for symbol, index in LANDMARK_INDEX.items() if not np.isnan(landmarks_px[index]).any()}
     scale = 1.0 if pixel_size_mm is None else pixel_size_mm
-    points = Points(landmarks_px * scale)
-    draws = None if radius95_px is None else Points(draw_points(landmarks_px, radius95_px) * scale)
+    landmarks = landmarks_px * scale
+    points = Points(landmarks)
+    draws = None if radius95_px is None else Points(draw_points(landmarks_px, radius95_px) * scale, landmarks)
     table = {}
     for each in MEASUREMENTS:
         # The face's direction is needed for every sign.

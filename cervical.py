@@ -27,6 +27,7 @@ LARGEST_STRETCH = 2.2
 NO_NECK = "The cervical vertebrae C2 to C4 are not to be seen on this film, so no CVM stage is named."
 CUT_NECK = "C2 and C3 do not lie wholly on this film, so no CVM stage is named."
 NO_C4 = "C4 does not lie wholly on this film; the CVM stage is named from C2 and C3, and the rules cannot name one."
+NO_RULE = "C4 does not lie wholly on this film, so the rules cannot name a CVM stage."
 CROP_ALONE = "This is a crop of the neck, not a whole cephalogram; only the cervical vertebrae were read."
 STRETCHED = "The crop seems to have been squeezed to a square; its heights were read {:.2f} times as long."
 
@@ -96,10 +97,10 @@ class CervicalReader:
         geometry = measure_vertebrae(neck.points_px, neck.radius95_px, stretch=stretch)
         warnings = [CROP_ALONE] if is_crop else []
         warnings += [STRETCHED.format(stretch)] if stretch != 1.0 else []
-        known_px = neck.points_px[~np.isnan(neck.points_px).any(axis=1)]
-        warnings += [NO_C4] if len(known_px) < len(neck.points_px) else []
-        if lies_beyond(known_px, picture.shape[::-1]):
+        if lies_beyond(neck.points_px, picture.shape[::-1]):
             return Cervical(neck, stretch, geometry, None, None), [*warnings, CUT_NECK]
+        if np.isnan(neck.points_px).any():
+            warnings.append(NO_RULE if self.namer is None else NO_C4)
         probabilities = None if self.namer is None else self.judge(picture, neck, stretch)
         stage = None if probabilities is None else int(probabilities.argmax()) + 1
         return Cervical(neck, stretch, geometry, stage, probabilities), warnings

@@ -248,6 +248,7 @@ def start_worker(worker: int) -> None:
     """One thread a worker, since OpenCV's own would fight for the cores; Ctrl-C is the main process's affair."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)  # a worker that was forked would pass on to the main process what is sent to itself
 
 
 def fixed_batches(count: int, size: int) -> list[list[tuple[int, int]]]:

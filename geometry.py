@@ -84,29 +84,20 @@ def inside_frame(points_net: torch.Tensor, size: tuple[int, int]) -> torch.Tenso
     return ((points_net >= -0.5) & (points_net <= limit)).all(dim=-1)  # a comparison with NaN is False
 
 
-def gaussian_heatmaps(points_cells: torch.Tensor, size: tuple[int, int], sigma_cells: float) -> torch.Tensor:
-    """Target heatmaps, one per point, whose cells sum to 1.
-
-    The Gaussian's centre is the unrounded point: rounding it to a cell costs 0.38 cell of error on average.
-
-    Args:
-        points_cells: (B, K, 2) points in cells; a NaN point gives a map of zeros.
-        size: (height, width) of the maps.
-        sigma_cells: standard deviation in cells.
-    Returns:
-        (B, K, height, width) float32, each map a distribution or all zero.
-    """
-    along_x, along_y = gaussian_profiles(points_cells, size, sigma_cells)
-    known = ~points_cells.isnan().any(dim=-1)  # (B, K)
-    return along_y.unsqueeze(-1) * along_x.unsqueeze(-2) * known[..., None, None]
-
-
 def gaussian_profiles(
     points_cells: torch.Tensor, size: tuple[int, int], sigma_cells: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two factors of `gaussian_heatmaps`, along x (B, K, width) and along y (B, K, height), each of which sums to
-    1: a Gaussian is their product, so what is summed under it need not be multiplied cell by cell. A NaN point is
-    taken to lie at 0.
+    """Target heatmaps by their two factors: a Gaussian is the product of one along x and one along y, so what is summed
+    under it need not be multiplied cell by cell.
+
+    The centre is the unrounded point: rounding it to a cell costs 0.38 cell of error on average.
+
+    Args:
+        points_cells: (B, K, 2) points in cells; a NaN coordinate is taken for 0.
+        size: (height, width) of the maps.
+        sigma_cells: standard deviation in cells.
+    Returns:
+        (B, K, width) along x and (B, K, height) along y, float32; each factor sums to 1.
     """
     height, width = size
     centres = torch.nan_to_num(points_cells).float()
@@ -141,6 +132,7 @@ def decode_heatmaps(
     batch, count, height, width = heatmap_logits.shape
     probabilities = spatial_softmax(heatmap_logits)
     peaks = probabilities.flatten(2).argmax(dim=-1, keepdim=True)  # (B, K, 1)
+    radius_cells = min(radius_cells, max(height, width))  # beyond the borders there is nothing, however far
     reach = torch.arange(-radius_cells, radius_cells + 1, device=heatmap_logits.device)
     near_x, near_y = peaks % width + reach, peaks // width + reach  # (B, K, 2 radius + 1)
     window = window_of(probabilities, near_x, near_y)

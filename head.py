@@ -168,8 +168,8 @@ def cut_to_need(
     """The part of an image that a (2, 3) matrix brings onto `size` (width, height), and its matrix, where that is a
     small part; else both as they are.
     """
-    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]])
-    seen = move_points(corners, cv2.invertAffineTransform(matrix))
+    ends = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]])
+    seen = move_points(ends, cv2.invertAffineTransform(matrix))
     low = np.floor(np.maximum(seen.min(axis=0) - margin_px, 0)).astype(int)
     high = np.ceil(np.minimum(seen.max(axis=0) + margin_px, image.shape[::-1])).astype(int)
     if (high <= low).any() or np.prod(high - low) > SMALL_PART * image.size:

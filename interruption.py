@@ -55,13 +55,15 @@ def hearing_stops(ask: Callable[[], None], speaks: bool = True) -> Iterator[None
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_mouth)
         has_ended.set()
-        mouth.close()  # which ends the listener
+        # This ends the listener; closing alone would not, as long as a worker that was forked in the block lives.
+        mouth.shutdown(socket.SHUT_WR)
+        mouth.close()
         listener.join()
         ear.close()
 
 
 def listen(ear: socket.socket, has_ended: threading.Event, speaks: bool) -> None:
-    """Reads the numbers of signals, a byte each, until the other end is closed."""
+    """Reads the numbers of signals, a byte each, until the other end is shut."""
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if speaks else (lambda text: None)
     first_s = None
     while number := ear.recv(1):

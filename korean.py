@@ -201,6 +201,9 @@ WARNINGS = {
     "C4 does not lie wholly on this film; the CVM stage is named from C2 and C3, and the rules cannot name one.": (
         "제4경추가 사진 안에 온전히 들어 있지 않아 제2, 제3경추로 CVM 단계를 판정했고, 형태 규칙은 적용하지 못했습니다."
     ),
+    "C4 does not lie wholly on this film, so the rules cannot name a CVM stage.": (
+        "제4경추가 사진 안에 온전히 들어 있지 않아 형태 규칙으로 CVM 단계를 판정하지 못했습니다."
+    ),
     "This is a crop of the neck, not a whole cephalogram; only the cervical vertebrae were read.": (
         "측면두부방사선사진 전체가 아니라 경부만 잘라낸 사진이므로 경추만 판독했습니다."
     ),

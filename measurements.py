@@ -16,10 +16,11 @@ from facing import to_anatomical
 class Points:
     """Landmarks by symbol, (..., 2) each, in the anatomical frame; lengths are in the unit of the coordinates."""
 
-    def __init__(self, landmarks: np.ndarray):
-        """landmarks (29, 2) of a film or (D, 29, 2) of draws of it, in film axes, in px or mm."""
-        film = landmarks if landmarks.ndim == 2 else landmarks.mean(axis=0)  # all draws of a head lie alike
-        self.landmarks = landmarks @ to_anatomical(film).T
+    def __init__(self, landmarks: np.ndarray, film: np.ndarray | None = None):
+        """landmarks (29, 2) of a film, or (D, 29, 2) of draws of it: then `film` (29, 2) says how all of them lie. In
+        film axes, in px or mm.
+        """
+        self.landmarks = landmarks @ to_anatomical(landmarks if film is None else film).T
 
     def __getitem__(self, symbol: str) -> np.ndarray:
         return self.landmarks[..., LANDMARK_INDEX[symbol], :]

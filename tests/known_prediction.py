@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from target_maps import gaussian_heatmaps
 from torch import nn
 
 from backbone import CephModel
 from config import LANDMARK_INDEX, SYMBOLS, make_config
-from geometry import Letterbox, gaussian_heatmaps, net_to_cells
+from geometry import Letterbox, net_to_cells
 from inference import Prediction, Predictor
 
 

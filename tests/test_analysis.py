@@ -270,3 +270,13 @@ def test_a_film_on_its_side_or_on_its_head_measures_the_same(turned, mirrored):
     assert len(upright) == len(lying) > 45
     for name, row in upright.items():
         assert lying[name]["value"] == pytest.approx(row["value"], abs=1e-6), name
+
+
+def test_draws_lie_as_their_film_does():
+    """Also where few points have radii, which alone would not tell that the film lies on its head."""
+    points_px = 4000 - make_reading().points_px
+    radius95_px = np.full(29, np.nan)
+    few = [LANDMARK_INDEX[symbol] for symbol in ("S", "N", "A", "B", "Pog")]
+    radius95_px[few] = 1.0
+    row = measure(points_px, 0.1, radius95_px)["Convexity"]
+    assert row["low95"] < row["value"] < row["high95"] and row["high95"] - row["low95"] < 5

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import centroid, draw_blobs
+from target_maps import gaussian_heatmaps
 
-from geometry import (
-    Letterbox,
-    cells_to_net,
-    decode_heatmaps,
-    gaussian_heatmaps,
-    inside_frame,
-    net_to_cells,
-    pixels_to_mm,
-)
+from geometry import Letterbox, cells_to_net, decode_heatmaps, inside_frame, net_to_cells, pixels_to_mm
 
 SIZES = [(1935, 2400), (2400, 1935), (513, 511), (97, 640), (1, 7), (300, 300), (64, 64)]
 
@@ -111,6 +104,14 @@ def test_background_does_not_draw_the_point_to_the_middle():
     )  # 5120 cells hold a third of the mass
     decoded, _, _ = decode_heatmaps(probability.log(), 4)
     assert (decoded - torch.tensor([10.3, 12.7])).abs().max() < 0.1
+
+
+def test_a_window_larger_than_the_map_is_the_map():
+    """Weights from anywhere may ask for one of any size; it must not be filled with nothing."""
+    logits = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    for whole, larger in zip(decode_heatmaps(logits, 8), decode_heatmaps(logits, 10**6), strict=True):
+        assert torch.equal(whole, larger)
+    assert torch.allclose(decode_heatmaps(logits, 10**6)[1], torch.ones(2, 3))
 
 
 def test_inside_frame():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from known_prediction import predict_known
+from target_maps import gaussian_heatmaps
 from torch import nn
 
 from backbone import CephModel
@@ -14,7 +15,7 @@ from cache import FilmCache
 from config import SYMBOLS, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
-from geometry import Letterbox, gaussian_heatmaps, net_to_cells
+from geometry import Letterbox, net_to_cells
 from head_finder import HeadFinder
 from images import read_film
 from inference import REFUSAL, Predictor, default_weights, pick_device

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -29,6 +30,28 @@ def interrupt():
 with interruption.hearing_stops(lambda: None):
     threading.Thread(target=interrupt).start()
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+"""
+
+# A worker that was forked within the block lives on, as those of a loader do, and a signal is sent to it alone.
+FORKED = """
+import multiprocessing, os, signal, time
+from dataset import start_worker
+from interruption import hearing_stops
+
+def work(ready):
+    start_worker(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    ready.set()
+    time.sleep(60)
+
+context = multiprocessing.get_context("fork")
+with hearing_stops(lambda: None):
+    ready = context.Event()
+    worker = context.Process(target=work, args=(ready,))
+    worker.start()
+    ready.wait()
+print("ended", flush=True)
+worker.kill()
 """
 
 
@@ -78,6 +101,13 @@ def test_a_second_ends_a_step_that_does_not_return():
     command = [sys.executable, "-c", STUCK]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == EXIT_INTERRUPTED and run.stderr == f"{ASKED}\n{STOPPED}\n"
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="nothing is inherited there")
+def test_workers_that_were_forked_neither_hold_the_end_up_nor_are_heard():
+    command = [sys.executable, "-c", FORKED]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=45, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "ended\n", "")
 
 
 def test_afterwards_signals_are_as_before():

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from target_maps import gaussian_heatmaps
 from torch.nn import functional
 
 from config import make_config
-from geometry import gaussian_heatmaps, net_to_cells
+from geometry import net_to_cells
 from losses import class_weights, coordinate_loss, coral_loss, film_losses, focal_loss, heatmap_loss, stage_loss
 
 CONFIG = replace(make_config("landmarks", image_size=(32, 32)), stage_counts=(1, 2, 3, 4, 5, 6))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import centroid, draw_blobs
+from target_maps import gaussian_heatmaps
 
 from config import UserError, make_config
 from films import scan_split
-from geometry import cells_to_net, decode_heatmaps, gaussian_heatmaps, net_to_cells
+from geometry import cells_to_net, decode_heatmaps, net_to_cells
 from images import write_png
 from labelme import write_labelme
 from losses import box_loss

@@ -13,7 +13,7 @@ import evaluate
 import predict
 import train
 from benchmarks import fit_thresholds
-from cervical import CROP_ALONE, NO_NECK, CervicalReader, likely_stages
+from cervical import CROP_ALONE, CUT_NECK, NO_C4, NO_NECK, NO_RULE, CervicalReader, likely_stages
 from checkpoint import load_checkpoint, load_model, save_weights
 from config import make_config
 from files import read_bytes
@@ -328,4 +328,19 @@ def test_a_neck_cut_by_the_border_gets_no_stage(oracle, drawn_phantoms):
     oracle_far = replace(oracle.find(picture), points_px=oracle.find(picture).points_px + [0, picture.shape[0] / 2])
     reader = CervicalReader(SimpleNamespace(find=lambda picture, landmarks: oracle_far), namer=None)
     cervical, warnings = reader.read(picture, film.truth_px())
-    assert cervical.stage is None and any("wholly" in text for text in warnings)
+    assert cervical.stage is None and warnings == [CUT_NECK]
+    without_c4 = np.where(np.arange(13)[:, None] < 8, oracle_far.points_px + [0, picture.shape[0]], np.nan)
+    oracle_far = replace(oracle_far, points_px=without_c4)
+    assert reader.read(picture, film.truth_px())[1] == [CUT_NECK], "no stage is named, also not from C2 and C3"
+
+
+def test_without_c4_it_is_said_what_can_be_named(stage_run, oracle, drawn_phantoms):
+    model, config, facts = load_model(stage_run.folder / "cvm.safetensors")
+    film = next(film for film in labelled(drawn_phantoms, "train") if film.vertebrae.known.all())
+    picture = read_film(film.image_path)
+    neck = oracle.find(picture)
+    neck = replace(neck, points_px=np.where(np.arange(13)[:, None] < 8, neck.points_px, np.nan))
+    finder = SimpleNamespace(find=lambda picture, landmarks: neck, describe_neck=lambda *_: np.zeros(4))
+    for namer, said in ((StageNamer(model, config, torch.device("cpu"), facts), NO_C4), (None, NO_RULE)):
+        cervical, warnings = CervicalReader(finder, namer).read(picture, film.truth_px())
+        assert warnings == [said] and (cervical.stage is None) == (namer is None) and cervical.geometry.rule is None
