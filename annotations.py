@@ -141,13 +141,16 @@ def read_machines(root: Path) -> dict[str, MachineRecord]:
     """The machine file of a data set by film id; empty where there is none.
 
     Raises:
-        UserError: it is unreadable, lacks its columns, lists a film twice, or a pixel size is no positive number.
+        UserError: it is unreadable, lacks its columns, lists no film or one twice, or a pixel size is no positive
+            number.
     """
     path = Path(root) / MACHINE_FILE
     if not path.exists():
         return {}
-    records = {}
-    for row in read_csv(path):
+    records, rows = {}, read_csv(path)
+    if not rows:
+        raise UserError(f"{path} lists no film; restore it from its source, or delete it.")
+    for row in rows:
         for column in ("cephalogram_id", "pixel_size"):
             if column not in row:
                 raise UserError(

@@ -57,24 +57,30 @@ def read_labelme(path: Path) -> VertebralLabels:
             if label in points:
                 raise UserError(f"{path} gives point {label} twice; keep one of them.")
             points[label] = read_coordinates(shape, path, 1)[0]
-            unsure[label] = bool((shape.get("flags") or {}).get("unsure", False))
+            unsure[label] = read_flag(shape, "unsure")
         elif label in OUTLINE_POINTS and kind == "polygon":
             outlines[label] = read_coordinates(shape, path, 4)
         elif label == BOX_LABEL:
             corners = read_coordinates(shape, path, 2)
             box_px = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    nowhere, file_flags = (np.nan, np.nan), content.get("flags") or {}
+    nowhere, faces_left = (np.nan, np.nan), read_flag(content, "faces_left")
     for label, outline in outlines.items():
         try:
-            points = points_of_outline(label, outline, bool(file_flags.get("faces_left", False))) | points
+            points = points_of_outline(label, outline, faces_left) | points
         except ValueError as error:
             raise UserError(f"{path}: the outline {label} cannot be used ({error}); draw it again.") from None
     return VertebralLabels(
         np.array([points.get(name, nowhere) for name in VERTEBRAL_POINTS], dtype=np.float64),
         np.array([unsure.get(name, False) for name in VERTEBRAL_POINTS]),
         box_px,
-        bool(file_flags.get("pseudo", False)),
+        read_flag(content, "pseudo"),
     )
+
+
+def read_flag(content: dict, name: str) -> bool:
+    """Whether a file or a shape has a flag; flags that are no list of names have none."""
+    flags = content.get("flags")
+    return isinstance(flags, dict) and bool(flags.get(name, False))
 
 
 def read_coordinates(shape: dict, path: Path, fewest: int) -> np.ndarray:
@@ -84,7 +90,8 @@ def read_coordinates(shape: dict, path: Path, fewest: int) -> np.ndarray:
         UserError: there are fewer than `fewest`, or they are no finite numbers.
     """
     try:
-        points = np.array(shape["points"], dtype=np.float64)
+        points = np.array(shape["points"])
+        points = points.astype(np.float64) if points.dtype.kind in "if" else np.zeros((0, 2))  # no texts
     except (KeyError, TypeError, ValueError):
         points = np.zeros((0, 2))
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < fewest or not np.isfinite(points).all():

@@ -123,7 +123,7 @@ def judge_labelme(seed: Seed, path: Path, how: str) -> str:
 
     points = read_labelme(path).points_px
     shapes = json.loads(path.read_bytes().decode("utf-8-sig"))["shapes"]
-    said = {shape.get("label"): shape["points"] for shape in shapes if shape.get("shape_type") == "point"}
+    said = {str(shape.get("label")): shape["points"] for shape in shapes if shape.get("shape_type") == "point"}
     for name, point in zip(VERTEBRAL_POINTS, points, strict=True):
         if np.isnan(point).any() != (name not in said) or (name in said and list(point) != said[name][0]):
             return f"another place of {name}"

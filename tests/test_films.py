@@ -116,6 +116,14 @@ def test_a_machine_file_without_its_columns_is_refused(blobs):
         read_machines(blobs)
 
 
+@pytest.mark.parametrize("text", ["c", "cephalogram_id,machine,pixe", "cephalogram_id,machine,pixel_size"])
+def test_a_machine_file_cut_in_its_first_line_is_refused(blobs, text):
+    """It once passed for a table of no films, and all pixel sizes were gone in silence."""
+    (blobs / "cephalogram_machine_mappings.csv").write_text(text)
+    with pytest.raises(UserError, match="lists no film"):
+        read_machines(blobs)
+
+
 def test_a_whole_annotator_may_be_missing(blobs):
     shutil.rmtree(blobs / SENIOR)
     film = scan_split(blobs, "train")[0]

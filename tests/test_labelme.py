@@ -107,3 +107,20 @@ def test_a_point_by_hand_outdoes_the_outline(neck_file):
 def test_mistakes_are_named(neck_file, change, message):
     with pytest.raises(UserError, match=message):
         read_labelme(edit(neck_file, change))
+
+
+@pytest.mark.parametrize("place", [["1", 24.7], [10**400, 5], [True, False], [[1], 2], None, {}])
+def test_what_is_no_pair_of_numbers_is_no_point(neck_file, place):
+    """Texts were once taken for the numbers they spell, and a number beyond all floats ended in a traceback."""
+    edit(neck_file, lambda content: content["shapes"][0].update(points=[place]))
+    with pytest.raises(UserError, match="usable points"):
+        read_labelme(neck_file)
+
+
+@pytest.mark.parametrize("flags", ["unsure", 7, 0.5, ["unsure"], None])
+def test_flags_of_another_kind_are_none(neck_file, flags):
+    def change(content):
+        content["flags"] = content["shapes"][4]["flags"] = flags
+
+    labels = read_labelme(edit(neck_file, change))
+    assert np.allclose(labels.points_px, NECK_PX) and not labels.unsure.any() and not labels.pseudo
