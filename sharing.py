@@ -21,7 +21,6 @@ HEADLINES = {
 }
 BUNDLED = Path(__file__).parent / "weights"
 ALREADY_THERE = "this very file is already there"
-OTHER_FIGURES = "this very file is already there, with other figures"
 
 
 @dataclass(frozen=True)
@@ -249,14 +248,12 @@ def choose(shares: list[Share], there: Repository, force: bool) -> tuple[list[Sh
     chosen, kept = [], {}
     for share in shares:
         old = there.records.get(share.part)
-        if old == share.record:
+        is_there = bool(old) and old.get("sha256") == share.record["sha256"]
+        brings_figures = old != share.record and headline(share.part, share.record) is not None
+        if is_there and not (force and brings_figures):
             reason = ALREADY_THERE
-        elif force:
-            reason = None
-        elif old and old.get("sha256") == share.record["sha256"]:
-            reason = OTHER_FIGURES
         else:
-            reason = why_no_better(share.part, share.record, old)
+            reason = None if force else why_no_better(share.part, share.record, old)
         if reason is None:
             chosen.append(share)
         else:

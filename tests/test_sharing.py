@@ -15,7 +15,6 @@ from model import build_model
 from privacy import numbers_of, private_texts, public_name, shareable_facts
 from sharing import (
     ALREADY_THERE,
-    OTHER_FIGURES,
     Repository,
     Share,
     check_company,
@@ -158,10 +157,13 @@ def test_each_file_goes_or_stays_by_itself():
 
 
 def test_new_figures_of_the_same_file_go_only_when_forced():
+    """And never none in place of some."""
     there = Repository("c" * 40, {}, {"landmarks": record("landmarks", mre_mm=1.2)})
     judged_again = [share("landmarks", mre_mm=1.1)]
-    assert choose(judged_again, there, force=False) == ([], {"landmarks": OTHER_FIGURES})
+    not_judged = [replace(judged_again[0], record=judged_again[0].record | {"landmarks": None})]
+    assert choose(judged_again, there, force=False) == ([], {"landmarks": ALREADY_THERE})
     assert choose(judged_again, there, force=True) == (judged_again, {})
+    assert choose(not_judged, there, force=True) == ([], {"landmarks": ALREADY_THERE})
 
 
 def test_files_that_belong_together_stay_together():
