@@ -98,11 +98,16 @@ def write_json(path: Path, content: object) -> None:
 
 def write_csv(path: Path, rows: list[dict], columns: list[str] | None = None, line_end: str = "\n") -> None:
     """Writes rows of equal keys; `columns` gives their order and is needed when there may be no row."""
+    write_text(path, csv_text(rows, columns, line_end))
+
+
+def csv_text(rows: list[dict], columns: list[str] | None = None, line_end: str = "\n") -> str:
+    """What `write_csv` writes."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator=line_end)
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_bytes(path: Path, largest: int | None = None) -> bytes:

@@ -28,7 +28,7 @@ from neck_scoring import find_necks, score_necks
 from processes import Processes
 from schedule import Progress, learning_rate
 from scoring import score_films, selection_score
-from training_log import TrainingLog, make_row
+from training_log import TrainingLog, is_own_log, make_row
 from vertebra_finder import VertebraFinder
 
 
@@ -293,7 +293,8 @@ class Trainer:
         self.frozen_at_start = state["frozen_at_start"]
         self.log = None
         if state["log_path"] is not None:
-            self.log = TrainingLog(Path(state["log_path"]), state.get("log_claimed", True))
+            path = Path(state["log_path"])
+            self.log = TrainingLog(path, state.get("log_claimed", True) or is_own_log(path, self.history))
             if self.processes.is_main:
                 self.log.write(self.history)
 

@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime
 from pathlib import Path
 
-from files import claim, write_csv
+from files import claim, csv_text, write_csv
 
 LOG_COLUMNS = [
     "epoch", "train_loss", "valid_loss", "mre_px", "mre_mm", "sdr_2.0", "sdr_2.5", "sdr_3.0", "sdr_4.0",
@@ -70,6 +70,16 @@ def describe_row(row: dict, epochs: int, is_best: bool) -> str:
 def new_log_path(folder: Path, model: str) -> Path:
     """`yyyymmdd_hhmm_<model>_log.csv`."""
     return folder / f"{datetime.now():%Y%m%d_%H%M}_{model}_log.csv"
+
+
+def is_own_log(path: Path, history: list[dict]) -> bool:
+    """Whether a log may be of a run with this history that was killed before its checkpoint knew of it: it holds
+    nothing else. Another run that began in the same minute has other times and losses.
+    """
+    try:
+        return csv_text(history, LOG_COLUMNS).startswith(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def claim_path(path: Path) -> Path:

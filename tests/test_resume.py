@@ -8,9 +8,10 @@ import pytest
 import torch
 from small_runs import NETS, assert_same, outcome, run
 
-from checkpoint import epoch_path, load_checkpoint
+from checkpoint import epoch_path, load_checkpoint, save_checkpoint
 from config import UserError
 from trainer import Trainer
+from training_log import is_own_log
 
 
 @pytest.mark.parametrize("flags", NETS.values(), ids=NETS)
@@ -68,6 +69,29 @@ def test_killed_before_its_first_checkpoint_a_run_begins_again_with_one_log(blob
     assert len(outcome(tmp_path, "cephnet")[2]) == 2
     log.write_bytes(whole[:-30])
     assert run(blobs, tmp_path, *flags) == 0 and log.read_bytes() == whole, "a finished run mends its log"
+
+
+def test_killed_before_its_checkpoint_knows_its_log_a_run_keeps_it(blobs, tmp_path, monkeypatch):
+    """Between the log's first row and the second writing of the first checkpoint, which notes the log's name."""
+    flags = [*NETS["landmarks"], "--epochs", "2"]
+
+    def save(path, content):
+        if content.get("log_claimed"):
+            raise SystemExit  # as SIGKILL there
+        save_checkpoint(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.save_checkpoint", save)
+        with pytest.raises(SystemExit):
+            run(blobs, tmp_path, *flags)
+    (log,) = (tmp_path / "logs").glob("*.csv")
+    other = log.with_stem(log.stem + "_of_another")
+    other.write_text(log.read_text().replace("1,", "1,9", 1))
+    assert not is_own_log(other, load_checkpoint(tmp_path / "runs" / "landmarks" / "checkpoint_epoch_1.pth")["history"])
+    other.unlink()
+    assert run(blobs, tmp_path, *flags) == 0
+    assert run(blobs, tmp_path / "whole", *flags) == 0
+    assert_same(list(outcome(tmp_path / "whole", "landmarks")), list(outcome(tmp_path, "landmarks")))
 
 
 def test_a_finished_run_is_left_alone_unless_asked(blobs, tmp_path, capsys):
