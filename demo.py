@@ -21,6 +21,7 @@ from desk import Desk
 from editor import Editor, Header, read_web
 from flags import DEFAULT_OUTPUT
 from intake import checked_pixel_size_mm
+from interruption import EXIT_INTERRUPTED
 from reader import Reader
 from words import LANGUAGES, say
 
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:  # once the page is up, Gradio ends without one
         print("demo.py: stopped before the page was up.", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     return 0
 
 

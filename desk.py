@@ -8,7 +8,9 @@ import math
 import mimetypes
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,35 +61,37 @@ class Desk:
         Raises:
             UserError: it is no film that the page takes, or too many wait to be read.
         """
-        with self.intake:
-            self.reader.check_room()
-            return self.lay_on(take_in(data, file_name, self.largest_mb), "from the DICOM file")
+        return self.lay_on(lambda: take_in(data, file_name, self.largest_mb), "from the DICOM file")
 
     def open_example(self, name: object) -> dict:
         """Lays one of the example films on the lightbox.
 
         Raises:
-            UserError: there is none of this name.
+            UserError: there is none of this name, or too many films wait to be read.
         """
         for example in list_examples():
             if example["name"] == name:
-                with self.intake:
-                    self.reader.check_room()
-                    return self.lay_on(read_example(example), "stated with the example")
+                return self.lay_on(partial(read_example, example), "stated with the example")
         raise UserError("There is no such example; reload the page.")
 
-    def lay_on(self, film: Film, scale_source: str) -> dict:
-        """Lays a film on the lightbox; where its pixel size comes from is told if it has one."""
-        key = self.lightbox.put(film)
-        return {
-            "key": key,
-            "name": film.name,
-            "width": film.size[0],
-            "height": film.size[1],
-            "pixel_size_mm": film.pixel_size_mm,
-            "scale_source": scale_source if film.pixel_size_mm else "",
-            "png": film_png(film.pixels),
-        }
+    def lay_on(self, read_film: Callable[[], Film], scale_source: str) -> dict:
+        """Takes a film in and lays it on the lightbox; where its pixel size comes from is told if it has one.
+
+        Raises:
+            UserError: too many films wait to be read, or this one cannot be.
+        """
+        with self.intake:
+            self.reader.check_room()
+            film = read_film()
+            return {
+                "key": self.lightbox.put(film),
+                "name": film.name,
+                "width": film.size[0],
+                "height": film.size[1],
+                "pixel_size_mm": film.pixel_size_mm,
+                "scale_source": scale_source if film.pixel_size_mm else "",
+                "png": film_png(film.pixels),
+            }
 
     def find_points(self, question: dict) -> dict:
         """What the models see on a film: its points, and the panels that follow from them."""

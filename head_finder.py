@@ -11,7 +11,7 @@ import torch
 
 from backbone import CephModel
 from config import Config
-from geometry import Letterbox, decode_heatmaps
+from geometry import Letterbox
 from head import HeadFrame, fit_head, is_plausible, move_points, whole_view
 from model import decode_maps, decode_points, locate, to_network_input
 from thumbnails import KINDS, shrink_view, view_of_thumbnail
@@ -63,22 +63,13 @@ class HeadFinder:
         outputs = self.run(heads)
         if close:
             other = self.run([frames[index].apply_extended(views[index], WAYS_ON[1]) for index in close])
-            self.keep_surer(outputs, close, other)
-        outputs["decoded"] = decode_maps(outputs, self.config)
+            keep_surer(outputs, close, other)
         return outputs
 
     def run(self, heads: list[np.ndarray]) -> dict[str, torch.Tensor]:
-        """What the model makes of pictures (h, w) uint8 of heads."""
-        return self.model(to_network_input(torch.from_numpy(np.stack(heads)), self.device))
-
-    def keep_surer(self, outputs: dict[str, torch.Tensor], rows: list[int], other: dict[str, torch.Tensor]) -> None:
-        """Puts into these rows of the outputs, point by point, the heatmaps of another look that are surer."""
-        own = outputs["heatmap_logits"][rows]  # (R, K, h, w)
-        sureness, other_sureness = (
-            decode_heatmaps(logits, self.config.decode_radius)[1] for logits in (own, other["heatmap_logits"])
-        )
-        surer = (other_sureness > sureness)[..., None, None]
-        outputs["heatmap_logits"][rows] = torch.where(surer, other["heatmap_logits"], own)
+        """What the model makes of pictures (h, w) uint8 of heads, with its maps `decoded`."""
+        outputs = self.model(to_network_input(torch.from_numpy(np.stack(heads)), self.device))
+        return outputs | {"decoded": decode_maps(outputs, self.config)}
 
     def correct_frames(
         self, frames: list[HeadFrame], fits: list[tuple[np.ndarray, float]]
@@ -140,3 +131,11 @@ class HeadFinder:
             matrix, doubt = whole_view(view_size, target_size), np.inf
         negative = bool(kinds[KINDS.index("negative")] > 0.5)
         return HeadFrame(letterbox, matrix, target_size, negative, float(doubt))
+
+
+def keep_surer(outputs: dict[str, torch.Tensor], rows: list[int], other: dict[str, torch.Tensor]) -> None:
+    """Puts into these rows of outputs (B, K, ...) what another look (R, K, ...) gives for each point it is surer of."""
+    surer = other["decoded"][..., 2] > outputs["decoded"][rows][..., 2]  # (R, K), by confidence
+    for name, tensor in other.items():
+        is_other = surer.view(*surer.shape, *[1] * (tensor.ndim - 2))
+        outputs[name][rows] = torch.where(is_other, tensor, outputs[name][rows])

@@ -16,10 +16,10 @@ from config import SYMBOLS, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, net_to_cells
-from head_finder import HeadFinder
+from head_finder import HeadFinder, keep_surer
 from images import read_film
 from inference import REFUSAL, Predictor, default_weights, pick_device
-from model import build_model
+from model import build_model, decode_maps
 from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
 from thumbnails import SIDE, view_of_thumbnail
@@ -269,13 +269,15 @@ def test_a_head_on_a_film_cut_close_is_seen_without_black_around_it(frame_px, co
 def test_of_two_looks_each_point_s_surer_one_counts():
     """On the film that was looked at twice, and on no other."""
     config = replace(make_config("landmarks", widths=(16, 16)), head_shape=tuple(np.arange(58.0)))
-    finder = HeadFinder(build_model(config), config, torch.device("cpu"))
     points = torch.tensor([[20.0, 20.0], [40.0, 30.0]])
     sharp, blunt = (gaussian_heatmaps(points[None], (64, 64), sigma).clamp(min=1e-30).log()[0] for sigma in (1.0, 9.0))
     first, other = torch.stack([sharp[0], blunt[1]]), torch.stack([blunt[0], sharp[1]])
-    outputs = {"heatmap_logits": torch.stack([first, first])}
-    finder.keep_surer(outputs, [1], {"heatmap_logits": other[None]})
+    outputs, others = ({"heatmap_logits": maps} for maps in (torch.stack([first, first]), other[None]))
+    for each in (outputs, others):
+        each["decoded"] = decode_maps(each, config)
+    keep_surer(outputs, [1], others)
     assert torch.equal(outputs["heatmap_logits"], torch.stack([first, sharp]))
+    assert torch.allclose(outputs["decoded"], decode_maps(outputs, config)), "what is decoded goes with its map"
 
 
 @pytest.mark.parametrize("good", [0, 1, 2])
