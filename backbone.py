@@ -1,7 +1,10 @@
 """ResNet backbones by torchvision: their weights, a grey film as their input, freezing and transfer."""
 
+from copy import deepcopy
+
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from config import UserError
 
@@ -85,6 +88,25 @@ class CephModel(nn.Module):
         if self.backbone is not None and not next(self.backbone.parameters()).requires_grad:
             self.backbone.eval()
         return self
+
+
+def for_prediction(model: CephModel, device: torch.device) -> CephModel:
+    """A copy of a model that only looks: on a device, in evaluation mode, each batch normalisation folded into the
+    convolution before it, which saves a tenth of the time on a processor.
+    """
+    looking = deepcopy(model).eval()
+    for module in looking.modules():
+        if isinstance(module, nn.Sequential):
+            fold_normalisation(module)
+    return looking.to(device=device, memory_format=torch.channels_last)
+
+
+def fold_normalisation(layers: nn.Sequential) -> None:
+    """Leaves an identity where a batch normalisation in evaluation mode came right after a convolution."""
+    for index in range(len(layers) - 1):
+        if isinstance(layers[index], nn.Conv2d) and isinstance(layers[index + 1], nn.BatchNorm2d):
+            layers[index] = fuse_conv_bn_eval(layers[index], layers[index + 1])
+            layers[index + 1] = nn.Identity()
 
 
 def transfer_backbone(model: CephModel, state: dict[str, torch.Tensor], source: str) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from backbone import CephModel
+from backbone import CephModel, for_prediction
 from calibration import Calibration
 from cervical import STAGE_NAME, VERTEBRAE_NAME, Cervical, CervicalReader, make_reader
 from checkpoint import BEST_NAME, load_model, load_weights
@@ -68,7 +68,7 @@ class Predictor:
     def __init__(
         self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None, weights: str = ""
     ):
-        self.model = model.to(device=device, memory_format=torch.channels_last).eval()
+        self.model = for_prediction(model, device)
         self.config = config
         self.device = device
         self.facts = facts or {}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from backbone import CephModel
+from backbone import CephModel, for_prediction
 from calibration import Calibration
 from config import LANDMARK_INDEX, VERTEBRAL_POINTS, Config
 from facing import to_anatomical
@@ -73,7 +73,7 @@ class VertebraFinder:
 
     def __init__(self, model: CephModel, config: Config, device: torch.device, facts: dict | None = None):
         assert config.finds_vertebrae, config.model
-        self.model = model.to(device=device, memory_format=torch.channels_last).eval()
+        self.model = for_prediction(model, device)
         self.config, self.device, self.facts = config, device, facts or {}
         self.shape = np.array(config.neck_shape).reshape(-1, 2)
         self.size = config.image_size[::-1]

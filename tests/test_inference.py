@@ -191,7 +191,8 @@ def predict_head(mirrored=False, negative=False, stranger_logit=-5.0, broken=Fal
     thumbnail_points = Letterbox((512, 512), (SIDE, SIDE)).to_net(view.to_net(points_px))
     found = generator.permutation(shape) if broken else shape
     model = KnowingLocator(thumbnail_points, [5.0 if negative else -5.0, stranger_logit], found)
-    return points_px, Predictor(model, config, torch.device("cpu"), facts).predict(film), model
+    predictor = Predictor(model, config, torch.device("cpu"), facts)
+    return points_px, predictor.predict(film), predictor.model
 
 
 @pytest.mark.parametrize("negative", [False, True])
@@ -243,7 +244,8 @@ def test_a_head_far_from_its_first_frame_is_looked_at_again():
     thumbnail_points = shape * 0.6 + 40
     small = (shape - shape.mean(axis=0)) * 0.7 + shape.mean(axis=0)
     model = KnowingLocator(thumbnail_points, [-5.0, -5.0], small)
-    prediction = Predictor(model, config, torch.device("cpu")).predict(np.zeros((512, 512), np.uint8))
+    predictor = Predictor(model, config, torch.device("cpu"))
+    prediction, model = predictor.predict(np.zeros((512, 512), np.uint8)), predictor.model
     assert len(model.shown) == 2 and prediction.is_head
     first = 160 / (0.6 * 160 * 512 / SIDE)
     assert prediction.frame.scale_net == pytest.approx(first / 0.7, rel=0.02)
@@ -259,7 +261,8 @@ def test_a_head_on_a_film_cut_close_is_seen_without_black_around_it(frame_px, co
     config = replace(make_config("landmarks", **settings), head_shape=tuple(shape.flatten().tolist()))
     points_px = (shape - 79.5) * frame_px / 160 + 199.5
     model = KnowingLocator(Letterbox((400, 400), (SIDE, SIDE)).to_net(points_px), [-5.0, -5.0], shape)
-    prediction = Predictor(model, config, torch.device("cpu")).predict(np.full((400, 400), 90, np.uint8))
+    predictor = Predictor(model, config, torch.device("cpu"))
+    prediction, model = predictor.predict(np.full((400, 400), 90, np.uint8)), predictor.model
     assert np.abs(prediction.landmarks_px - points_px).max() < 1.0
     assert prediction.frame.film_share == pytest.approx((400 / frame_px) ** 2, abs=0.02)
     assert [shown[0, 0] for shown in model.shown] == [shown[-1, -1] for shown in model.shown] == corners

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 import model as models
-from backbone import transfer_backbone
+from backbone import for_prediction, transfer_backbone
 from config import RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, UserError, make_config
 from losses import film_losses
 from model import MODELS, build_model, parameter_count, stage_probabilities
@@ -29,6 +30,23 @@ def small_config(name: str, **settings):
 
 def test_the_registry_is_the_design_s_table():
     assert set(MODELS) == set(RECIPES)
+
+
+def normalisations(model: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["landmarks", "vertebrae", "unet", "heatmap"])
+def test_a_model_that_only_looks_has_no_normalisations_and_says_the_same(name):
+    """With batch statistics that are not those of a new model, which would change nothing."""
+    config = small_config(name)
+    model, images = build_model(config), torch.rand(2, 1, *config.image_size)
+    for _ in range(3):
+        model(3.0 * torch.rand(2, 1, *config.image_size))  # gathers statistics
+    looking = for_prediction(model, torch.device("cpu"))
+    assert normalisations(looking) < normalisations(model) and model.training
+    expected = model.eval()(images)["heatmap_logits"]
+    torch.testing.assert_close(looking(images)["heatmap_logits"], expected, rtol=1e-4, atol=1e-4)
 
 
 FILM_MODELS = [name for name in RECIPES if name != "cvm"]  # cvm takes measures too; tests/test_stage.py has it
