@@ -17,6 +17,7 @@ from films import Film, films_fingerprint, scan_split
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT
 from images import read_film, write_png
 from inference import Prediction, Predictor, default_weights, load_predictor, pick_device
+from memory import keep_freed_memory
 from metrics import mean_and_deviation
 from neck import labels_folder, with_vertebrae
 from neck_scoring import describe_neck_figures, read_necks, score_cervical
@@ -261,4 +262,5 @@ def write_errors(path: Path, films: list[Film], predictions: list[Prediction], t
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

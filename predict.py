@@ -26,6 +26,7 @@ from images import IMAGE_SUFFIXES, dicom_pixel_size_mm, read_film, write_png
 from inference import Predictor, default_weights, load_predictor, pick_device
 from interruption import EXIT_INTERRUPTED
 from journal import Journal, film_key
+from memory import keep_freed_memory
 from reading import CSV_COLUMNS, describe_reading, point_notes, point_rows, read
 from visualize import draw_film
 
@@ -243,4 +244,5 @@ def film_pixel_size_mm(path: Path, given_mm: float | None) -> float | None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -25,6 +25,7 @@ from films import Film, films_fingerprint, impossible_points
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_flags, config_from_flags
 from inference import pick_device
 from interruption import EXIT_INTERRUPTED, STOPPED, hearing_stops
+from memory import keep_freed_memory
 from model import build_model, parameter_count
 from neck import label_necks, labels_folder, with_vertebrae
 from neck_dataset import NeckDataset, neck_facts, with_neck_shape
@@ -323,4 +324,5 @@ def introduce(trainer: Trainer, say) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())
