@@ -22,6 +22,7 @@ from editor import Editor, Header, read_web
 from flags import DEFAULT_OUTPUT
 from intake import checked_pixel_size_mm
 from interruption import EXIT_INTERRUPTED
+from memory import start_giving_back
 from reader import Reader
 from words import LANGUAGES, say
 
@@ -34,6 +35,9 @@ LONGEST_QUEUE = 16
 ONE_AT_A_TIME = {"concurrency_id": "films", "concurrency_limit": 1}
 # Gradio keeps what is uploaded or downloaded in a folder; looked through so often, for what is older than that, s.
 SWEEP_EVERY_S, KEEP_S = 600, 3600
+GIVE_BACK_EVERY_S = 10.0  # freed memory, to the system
+# Gradio keeps 35 kB for each visitor until there are more than so many. Films lie elsewhere and do not go with them.
+MOST_SESSIONS = 500
 FONTS = ("system-ui", "Segoe UI", "Noto Sans", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "sans-serif")
 
 
@@ -66,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         demo = build_page(desk, options.language)
         reader.start()
         desk.lightbox.start_sweeping()
+        start_giving_back(GIVE_BACK_EVERY_S)
         launch(demo, options)
     except (UserError, OSError) as error:
         print(f"demo.py: {error}", file=sys.stderr)
@@ -291,6 +296,7 @@ def launch(demo: gr.Blocks, options: argparse.Namespace, **more) -> tuple:
         footer_links=["api"],
         run_history=False,
         ssr_mode=False,
+        state_session_capacity=MOST_SESSIONS,
         **more,
     )
 

@@ -7,7 +7,6 @@ import base64
 import math
 import mimetypes
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from panels import sections, stage_panel
 from previews import film_png, neck_picture, thumbnail
 from reader import Reader
 from words import LANGUAGES, say
+from worker import Worker
 
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
@@ -53,7 +53,7 @@ class Desk:
     def __init__(self, reader: Reader, largest_mb: float, lightbox: Lightbox | None = None):
         self.reader, self.largest_mb = reader, largest_mb
         self.lightbox = lightbox or Lightbox()
-        self.intake = threading.Lock()  # one film is taken in at a time, so that many do not starve the one being read
+        self.intake = Worker("intake")  # one film is taken in at a time, so that many do not starve the one being read
 
     def open_bytes(self, data: bytes, file_name: str) -> dict:
         """Lays a film on the lightbox: its key, its facts and its picture.
@@ -80,7 +80,8 @@ class Desk:
         Raises:
             UserError: too many films wait to be read, or this one cannot be.
         """
-        with self.intake:
+
+        def task() -> dict:
             self.reader.check_room()
             film = read_film()
             return {
@@ -92,6 +93,8 @@ class Desk:
                 "scale_source": scale_source if film.pixel_size_mm else "",
                 "png": film_png(film.pixels),
             }
+
+        return self.intake.do(task)
 
     def find_points(self, question: dict) -> dict:
         """What the models see on a film: its points, and the panels that follow from them."""

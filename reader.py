@@ -1,16 +1,18 @@
-"""The models behind the page: loaded in the background, so that the page is there at once, and asked by one film at a
-time.
+"""The models behind the page: loaded in the background, so that the page is there at once, and asked by one film after
+another, on one thread.
 """
 
 import logging
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import UserError
 from intake import Film
+from worker import Worker
 
 if TYPE_CHECKING:  # it brings PyTorch, for which the page does not wait
     from reading import Reading
@@ -29,15 +31,14 @@ class Reader:
         """find_weights gives the files; it may take long or raise a UserError, which then is what readers see."""
         self.find_weights, self.device = find_weights, device
         self.state, self.problem = LOADING, ""
-        self.loaded = threading.Event()
         self.predictors = []
-        self.turn = threading.Lock()
+        self.worker = Worker("reader")
         self.waiting = 0
         self.counter = threading.Lock()
 
     def start(self) -> None:
-        """Loads the models without making anyone wait."""
-        threading.Thread(target=self.load, name="reader", daemon=True).start()
+        """Loads the models without making anyone wait; films are read after that."""
+        self.worker.start(self.load)
 
     def load(self) -> None:
         """Loads the models; what goes wrong is kept for those who ask, without the folders of this machine."""
@@ -56,8 +57,6 @@ class Reader:
         except Exception:
             log.exception("The models could not be loaded.")
             self.state, self.problem = FAILED, "The models could not be loaded; the log of the demo says why."
-        finally:
-            self.loaded.set()
 
     def check_room(self) -> None:
         """Asked before a film is taken in, so that those who would be refused later cost next to nothing.
@@ -69,7 +68,7 @@ class Reader:
             raise UserError("Many films are waiting to be read; try again in a minute.")
 
     def read(self, film: Film) -> "Reading":
-        """What the models say of a film, once they are loaded and it is its turn.
+        """What the models say of a film, once they are loaded and its turn has come.
 
         Raises:
             UserError: there are no models, or too many films wait already.
@@ -78,16 +77,18 @@ class Reader:
             self.check_room()
             self.waiting += 1
         try:
-            self.loaded.wait()
-            if self.state == FAILED:
-                raise UserError(self.problem)
-            from reading import read
-
-            with self.turn:
-                return read(self.predictors, film.pixels, film.name, film.pixel_size_mm)
+            return self.worker.do(partial(self.read_now, film))
         finally:
             with self.counter:
                 self.waiting -= 1
+
+    def read_now(self, film: Film) -> "Reading":
+        """What the models say of a film; on the reader's own thread."""
+        if self.state == FAILED:
+            raise UserError(self.problem)
+        from reading import read
+
+        return read(self.predictors, film.pixels, film.name, film.pixel_size_mm)
 
 
 def without_folders(sentence: str, folders: list[Path]) -> str:

@@ -37,6 +37,7 @@ SERVER = "/gradio_api/component_server"
 JSON = "application/json"
 GIVE_UP_S = 120.0  # of patience
 PROMPT_S = 60.0  # an answer that takes longer counts as a failure
+SETTLE_S = 15.0  # before memory is looked at, so that what a film left behind is not taken for what the page needs
 
 
 class Page:
@@ -88,14 +89,15 @@ def find_editor(port: int) -> int:
 class User(threading.Thread):
     """Opens its own film again and again and checks that what comes back is its own."""
 
-    def __init__(self, port: int, data: bytes, name: str, expected_px: dict, until: float):
+    def __init__(self, port: int, data: bytes, name: str, expected_px: dict, seconds: float):
         super().__init__(daemon=True)
-        self.page, self.data, self.name_of_film, self.until = Page(port), data, name, until
+        self.page, self.data, self.name_of_film, self.active_s = Page(port), data, name, seconds
         self.picture = decode_picture(data, name)
         self.expected_px, self.counts, self.seconds = expected_px, Counter(), []
 
     def run(self) -> None:
-        while time.monotonic() < self.until:
+        until = time.monotonic() + self.active_s
+        while time.monotonic() < until:
             started = time.monotonic()
             try:
                 outcome = self.read_film()
@@ -252,19 +254,20 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
     try:
         warm = User(port, films[0], "warm.png", expected[0], 0.0)
         assert warm.read_film() == "right", "the demo does not read a film for a single user"
+        time.sleep(SETTLE_S)
         before, most = memory_mb(demo.pid), 0.0
-        until = time.monotonic() + options.seconds
-        users = [User(port, films[n], f"user{n}.png", expected[n], until) for n in range(options.users)]
+        users = [User(port, films[n], f"user{n}.png", expected[n], options.seconds) for n in range(options.users)]
+        half_time = time.monotonic() + options.seconds / 2
         for user in users:
             user.start()
         tried = {}
         while any(user.is_alive() for user in users):
             most = max(most, memory_mb(demo.pid))
-            if not tried and time.monotonic() > until - options.seconds / 2:
+            if not tried and time.monotonic() > half_time:
                 page = Page(port)
                 tried = attack(page, open_patiently(page, "mine.png", films[0])["key"])
             time.sleep(0.5)
-        time.sleep(5)
+        time.sleep(SETTLE_S)
         after, left = memory_mb(demo.pid), traces(folder, films)
         lives = demo.poll() is None
     finally:

@@ -108,7 +108,14 @@ def test_where_files_lie_is_not_told(sentence, shown):
 
 
 def test_too_many_films_at_once_are_turned_away():
-    reader = Reader(list)  # not started: everyone waits
+    gate = threading.Event()
+
+    def find_weights():
+        gate.wait(20)
+        raise UserError("gone")
+
+    reader = Reader(find_weights)
+    reader.start()  # until the gate opens, everyone waits
     for _ in range(MOST_WAITING):
         threading.Thread(target=lambda: pytest.raises(UserError, reader.read, FILM), daemon=True).start()
     deadline = time.monotonic() + 5
@@ -122,8 +129,7 @@ def test_too_many_films_at_once_are_turned_away():
     with pytest.raises(UserError, match="try again"):
         busy.open_example(list_examples()[0]["name"])
     assert not busy.lightbox.films
-    reader.state, reader.problem = "failed", "gone"
-    reader.loaded.set()
+    gate.set()
     while reader.waiting and time.monotonic() < deadline:
         time.sleep(0.01)
     assert reader.waiting == 0

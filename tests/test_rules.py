@@ -20,11 +20,11 @@ ROOMS = [
     "vertebra_finder", "stretch", "stage_namer", "cervical",
     "head_finder", "inference", "reading", "scoring", "neck_scoring", "schedule", "crossfit", "neck_crossfit",
     "stage_training", "stage_figures", "stage_run",
-    "interruption", "processes", "training_log", "trainer", "run_setup",
+    "interruption", "memory", "processes", "training_log", "trainer", "run_setup",
     "report", "sharing", "card", "hub_client", "hub",
     "visualize", "reliability_figure", "wigglegram", "report_page", "exports",
     "anatomy", "sheet", "synthetic",
-    "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
+    "worker", "intake", "lightbox", "reader", "panels", "previews", "desk", "batch", "editor",
 ]  # fmt: skip
 COMMANDS = [
     "train",
