@@ -25,10 +25,10 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import ROOT, command_environment, hardware, memory_mb
-from config import UserError
+from config import SYMBOLS, UserError
 from flags import DEFAULT_OUTPUT
 from images import decode_picture
-from inference import default_weights, load_predictor
+from inference import Predictor, default_weights, load_predictor
 from reading import read
 from synthetic import make_phantom
 
@@ -222,11 +222,8 @@ def make_films(count: int) -> list[bytes]:
     return films
 
 
-def expected_points(weights: Path, data: bytes) -> dict[str, tuple[float, float]]:
+def expected_points(predictor: Predictor, data: bytes) -> dict[str, tuple[float, float]]:
     """What a predictor of our own says of a film."""
-    from config import SYMBOLS
-
-    predictor = load_predictor(weights, torch.device("cpu"))
     points_px = read([predictor], decode_picture(data, "film"), "film", None).points_px
     return {name: tuple(point) for name, point in zip(SYMBOLS, points_px, strict=True) if not np.isnan(point).any()}
 
@@ -249,7 +246,8 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
     """Prints the tables; whether all was as it should be."""
     port = free_port()
     films = make_films(options.users)
-    expected = [expected_points(weights, data) for data in films]
+    predictor = load_predictor(weights, torch.device("cpu"))
+    expected = [expected_points(predictor, data) for data in films]
     demo = start_demo(weights, port, folder)
     try:
         warm = User(port, films[0], "warm.png", expected[0], 0.0)
