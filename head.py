@@ -32,6 +32,7 @@ class HeadFrame:
     target_size: tuple[int, int]  # width and height, net pixels
     negative: bool = False  # the film shows bone dark
     doubt: float = 0.0  # how unlike a lateral head it looks; above 1 it is taken for none
+    beyond: int = cv2.BORDER_CONSTANT  # OpenCV's border, by which the film goes on where the frame leaves it: black
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -94,17 +95,19 @@ class HeadFrame:
     def apply(self, view: np.ndarray) -> np.ndarray:
         """The head: a view (height, width) uint8 to (target height, target width) uint8, as a positive."""
         assert view.shape == self.letterbox.target_size[::-1], (view.shape, self.letterbox)
+        if self.beyond != cv2.BORDER_CONSTANT:
+            return self.apply_extended(view)
         if self.negative:
             view = invert_inside(view, self.letterbox)
         return warp_image(view, self.matrix, self.target_size)
 
-    def apply_extended(self, view: np.ndarray, mode: int) -> np.ndarray:
-        """As `apply`, but what lies beyond the film is not black: it goes on by OpenCV's border `mode`."""
+    def apply_extended(self, view: np.ndarray) -> np.ndarray:
+        """As `apply`, with the film itself going on beyond its borders, where a letterbox is black."""
         (left, top), (width, height) = self.letterbox.offset, self.letterbox.inner_size
         film = view[top : top + height, left : left + width]
         to_view = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
         matrix = join_matrices(to_view, self.matrix)
-        return warp_image(255 - film if self.negative else film, matrix, self.target_size, mode=mode)
+        return warp_image(255 - film if self.negative else film, matrix, self.target_size, mode=self.beyond)
 
 
 def corners(size: tuple[int, int], move: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

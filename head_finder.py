@@ -56,13 +56,11 @@ class HeadFinder:
     def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
         """What the model makes of the heads in these frames."""
         close = [index for index, frame in enumerate(frames) if frame.film_share < CLOSE_CUT]
-        heads = [
-            frame.apply_extended(view, WAYS_ON[0]) if index in close else frame.apply(view)
-            for index, (frame, view) in enumerate(zip(frames, views, strict=True))
-        ]
-        outputs = self.run(heads)
+        ways_on = [WAYS_ON[0] if index in close else cv2.BORDER_CONSTANT for index in range(len(frames))]
+        shown = [replace(frame, beyond=way_on) for frame, way_on in zip(frames, ways_on, strict=True)]
+        outputs = self.run([frame.apply(view) for frame, view in zip(shown, views, strict=True)])
         if close:
-            other = self.run([frames[index].apply_extended(views[index], WAYS_ON[1]) for index in close])
+            other = self.run([replace(frames[index], beyond=WAYS_ON[1]).apply(views[index]) for index in close])
             keep_surer(outputs, close, other)
         return outputs
 

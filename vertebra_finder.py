@@ -7,6 +7,7 @@ the one that looks most like a neck counts.
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -32,6 +33,9 @@ LARGEST_STRANGENESS = 0.5
 # A neck doubted more than this is also looked for elsewhere: a vertebra higher and lower, larger and smaller.
 SEARCH_DOUBT = 0.6
 SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
+# Where less of a neck's frame lies on the picture than this, or the neck is in doubt, it is also looked for with the
+# picture going on beyond its borders: cut high, C2 ends at black and the network takes C3 for it. The surer one counts.
+CLOSE_CUT = 0.9
 SAME_NECK = 0.15  # in mean, in distances C3 to C4: looks nearer to each other found one neck
 SEARCHED = 4  # of these places are looked at again, the least doubtful ones
 # Of the network, at strides 16 and 32: what it sees there is a corner of a body or a border. A shallower network is
@@ -79,6 +83,7 @@ class VertebraFinder:
         self.size = config.image_size[::-1]
         content = self.facts.get("calibration")
         self.calibration = None if content is None else Calibration(**content)
+        self.goes_on = True  # looks also at the picture going on beyond its borders, where that may tell more
 
     def find(self, picture: np.ndarray, landmarks_px: np.ndarray | None = None) -> Neck:
         """What looks most like a neck on a picture (height, width) uint8; its doubt says whether it is one.
@@ -88,16 +93,23 @@ class VertebraFinder:
         """
         located, strangeness = self.locate(picture)
         frames = self.first_frames(picture, located, landmarks_px)
-        looks = distinct(self.look(picture, frames))
-        necks = [self.look_again(picture, look) for look in looks]
-        if min(neck.doubt for neck in necks) > SEARCH_DOUBT:
-            necks += self.search(picture, frames)
-        best = min(necks, key=lambda neck: neck.doubt)
+        best = self.find_from(picture, frames)
+        if self.goes_on and (best.frame.film_share < CLOSE_CUT or best.doubt > SEARCH_DOUBT):
+            going_on = self.find_from(picture, [replace(frame, beyond=cv2.BORDER_REPLICATE) for frame in frames])
+            best = max(best, going_on, key=lambda neck: (neck.is_seen, neck.confidence.mean()))
         if lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
             best = self.without_c4(best)
         if landmarks_px is None:  # only the locator has seen pictures that are none of a neck
             best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
         return best
+
+    def find_from(self, picture: np.ndarray, frames: list[HeadFrame]) -> Neck:
+        """What looks most like a neck in these frames or, if that is in doubt, in their neighbourhood."""
+        looks = distinct(self.look(picture, frames))
+        necks = [self.look_again(picture, look) for look in looks]
+        if min(neck.doubt for neck in necks) > SEARCH_DOUBT:
+            necks += self.search(picture, frames)
+        return min(necks, key=lambda neck: neck.doubt)
 
     def first_frames(
         self, picture: np.ndarray, located: HeadFrame | None, landmarks_px: np.ndarray | None
@@ -203,14 +215,15 @@ class VertebraFinder:
 
     @torch.inference_mode()
     def describe(self, picture: np.ndarray, points_px: np.ndarray, stretch: float) -> np.ndarray:
-        """(F,) what the network sees at the points (13, 2) of a neck laid upright, its stretch undone; NaN at those
-        unknown. `cvm` learns from it.
+        """(F,) what the network sees at the points (13, 2) of a neck laid upright, its stretch undone, with the picture
+        going on beyond its borders; NaN at those unknown. `cvm` learns from it.
         """
         undone = points_px * [1.0, stretch]
         matrix = join_matrices(
             np.array([[1.0, 0.0, 0.0], [0.0, stretch, 0.0]]), fit_head(undone, self.shape, np.ones(POINT_COUNT))[0]
         )
-        seen = torch.from_numpy(warp_image(picture, matrix, tuple(self.size)))[None]
+        shown = warp_image(picture, matrix, tuple(self.size), mode=cv2.BORDER_REPLICATE)
+        seen = torch.from_numpy(shown)[None]
         levels = self.model.network.descend(film_normalised(to_network_input(seen, self.device)))
         points_net = move_points(points_px, matrix)
         known = ~np.isnan(points_net).any(axis=1)

@@ -1,5 +1,7 @@
 """The head's frame: exact both ways, found whatever the film's size, turn and facing, and seen as it was placed."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -110,7 +112,7 @@ def test_a_film_can_go_on_beyond_its_borders(negative, scale):
     middle = (np.array([120, 90]) - 1) / 2
     matrix = np.column_stack([scale * np.eye(2), middle - scale * 49.5])
     frame = HeadFrame(letterbox, matrix, (120, 90), negative)
-    shown, extended = frame.apply(view), frame.apply_extended(view, cv2.BORDER_REPLICATE)
+    shown, extended = frame.apply(view), replace(frame, beyond=cv2.BORDER_REPLICATE).apply(view)
     left, right = (195, 55) if negative else (60, 200)
     assert (extended[:, :57] == left).all() and (extended[:, 63:] == right).all()
     half = int(25 * scale) - 2

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -204,6 +205,29 @@ def test_a_neck_in_doubt_is_looked_for_a_vertebra_higher_and_lower(monkeypatch):
     assert not finder.find(picture).is_seen
 
 
+@pytest.mark.parametrize("height, going_on", [(512, False), (200, True)])
+def test_a_neck_on_a_picture_cut_close_is_seen_without_black_around_it(monkeypatch, height, going_on):
+    """As a network that takes C3 for C2 where black lies above it, and is less sure then."""
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
+    picture = np.zeros((height, 320), dtype=np.uint8)
+    frame = HeadFrame(Letterbox((320, height), (320, height)), np.array([[1.0, 0, 0], [0, 1.0, 0]]), (320, 320))
+    slipped, asked = NECK + [0.0, body_spacing(NECK[None])[0]], []
+
+    def look(seen, frames):
+        asked.extend(frame.beyond for frame in frames)
+        rows = [(NECK, 0.9) if frame.beyond == cv2.BORDER_REPLICATE else (slipped, 0.8) for frame in frames]
+        looks = zip(frames, rows, strict=True)
+        return [finder.make_neck(at, np.full(13, sure), np.full(13, 2.0), frame) for frame, (at, sure) in looks]
+
+    monkeypatch.setattr(finder, "look", look)
+    monkeypatch.setattr(finder, "locate", lambda seen: (None, 0.0))
+    monkeypatch.setattr(finder, "first_frames", lambda *others: [frame])
+    found = finder.find(picture)
+    assert np.allclose(found.points_px[:8], (NECK if going_on else slipped)[:8])
+    assert (cv2.BORDER_REPLICATE in asked) == going_on
+
+
 def test_one_neck_found_in_several_frames_is_looked_at_again_once(monkeypatch):
     config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
     finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
@@ -215,6 +239,7 @@ def test_one_neck_found_in_several_frames_is_looked_at_again_once(monkeypatch):
         for shift, sureness, negative in [(0.0, 0.4, False), (2.0, 1.0, False), (2.0, 0.5, True), (90.0, 0.3, False)]
     ]
     monkeypatch.setattr(finder, "locate", lambda picture: (None, 0.0))
+    finder.goes_on = False
     monkeypatch.setattr(finder, "first_frames", lambda *others: [])
     monkeypatch.setattr(finder, "look", lambda *others: necks)
     monkeypatch.setattr(finder, "look_again", lambda picture, first: seen.append(first) or first)
