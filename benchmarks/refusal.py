@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def is_refused(predictor: Predictor, picture: np.ndarray) -> bool:
     """Whether no point is placed on a picture."""
-    return not predictor.predict(picture).is_head
+    return not predictor.predict_known(picture).is_head  # `predict` would look for a neck on it, too
 
 
 def show(name: str, taught: str, refused: list[bool]) -> None:
