@@ -90,16 +90,16 @@ def memory_format(options: argparse.Namespace) -> torch.memory_format:
     return torch.contiguous_format if options.planar else torch.channels_last
 
 
-def measure_stages() -> dict:
-    """Seconds and peak memory of teaching all members of `cvm`, whose layers are solved for at once, in no steps."""
+def measure_stages(options: argparse.Namespace) -> dict:
+    """Seconds of teaching a member of `cvm`, whose layers are solved for at once, in no steps; the peak memory."""
     config, generator = make_config("cvm", feature_count=FEATURES), np.random.default_rng(0)
     stages = 1 + generator.integers(STAGE_COUNT, size=NECKS)
     measures, features = (stages[:, None] + generator.normal(size=(NECKS, size)) for size in (MEASURE_COUNT, FEATURES))
     trainer = StageTrainer([NeckSample(*each) for each in zip(measures, features, stages, strict=True)], config)
     base_mb, started = memory_mb(), time.perf_counter()
-    for _ in range(config.members):
+    for _ in range(options.steps):
         trainer.fit(generator.permutation(NECKS)[: NECKS - NECKS // config.parts])
-    seconds = time.perf_counter() - started
+    seconds = (time.perf_counter() - started) / options.steps
     peak_mb = memory_mb(field="VmHWM")
     return {"seconds": seconds, "members": config.members, "peak_mb": peak_mb, "own_mb": peak_mb - base_mb}
 
@@ -169,7 +169,8 @@ def judge_models(options: argparse.Namespace) -> None:
         print(f"| `{model}` | {cells} | {share:.2f} | {row['peak_mb']:.0f} | {own:.0f} |", flush=True)
     if "cvm" in options.models and (row := measured(options, "cvm", [])) is not None:
         memory = f"{row['peak_mb']:.0f} MB at most, {row['own_mb']:.0f} of them by it"
-        print(f"\n`cvm`: {row['members']} members from {NECKS} necks in {row['seconds']:.1f} s; {memory}.", flush=True)
+        each = f"{row['seconds']:.2f} s for each of its {row['members']} members"
+        print(f"\n`cvm`, from {NECKS} necks: {each}; {memory}.", flush=True)
 
 
 def judge_variants(options: argparse.Namespace) -> None:
@@ -318,7 +319,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Prints the tables."""
     options = make_parser().parse_args(arguments)
     if options.measure:
-        print(json.dumps(measure_stages() if options.measure == "cvm" else measure(options)))
+        print(json.dumps(measure_stages(options) if options.measure == "cvm" else measure(options)))
         return 0
     print(hardware() + "\n")
     try:
