@@ -27,6 +27,7 @@ from dataset import EpochPlan, FilmDataset, describe_data, make_loader, start_wo
 from films import Film, scan_split
 from geometry import gaussian_profiles, net_to_cells
 from inference import pick_device
+from memory import keep_freed_memory
 from model import build_model
 from trainer import Trainer
 
@@ -183,6 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--many", type=int, default=20_000, help="films for the memory (default: %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
+    keep_freed_memory()  # as train.py does
     try:
         device = pick_device(options.device)
         workers = options.workers if options.workers is not None else 8 if device.type == "cuda" else 0

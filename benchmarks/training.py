@@ -33,6 +33,7 @@ from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, Confi
 from dataset import THUMBNAILS_PER_FILM
 from inference import pick_device, to_network_input
 from losses import film_losses
+from memory import keep_freed_memory
 from model import build_model, parameter_count
 from neck_dataset import THUMBNAILS
 from stage_input import MEASURE_COUNT, NeckSample
@@ -58,6 +59,7 @@ NECKS, FEATURES = 434, 2912  # of Aariz's train crops, by the bundled `vertebrae
 
 def measure(options: argparse.Namespace) -> dict:
     """Films per second and the peak memory of one model's steps."""
+    keep_freed_memory()  # as train.py does
     device = pick_device(options.device)
     config = make_config(options.measure, pretrained=False, precision=options.precision or "auto")
     torch.manual_seed(0)
