@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import ROOT, command_environment, hardware
-from benchmarks.mutating import FILM_ID, PAYLOAD_MARK, Seed, make_seeds, mutate
+from benchmarks.mutating import PAYLOAD_MARK, mutate
+from benchmarks.seed_files import FILM_ID, Seed, make_seeds
 
 LONGEST_S, LARGEST_MB, LONGEST_SENTENCE = 2.0, 1000, 600
 GIVE_UP_S = 300.0  # of wall time, on a machine that may be busy

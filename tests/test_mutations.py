@@ -10,8 +10,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from benchmarks.mutating import PAYLOAD_MARK, PAYLOADS, make_seeds, mutate, pack_anew, with_payload
+from benchmarks.mutating import PAYLOAD_MARK, PAYLOADS, mutate, pack_anew, with_payload
 from benchmarks.mutations import judge
+from benchmarks.seed_files import make_seeds
 
 
 @pytest.fixture(scope="module")
