@@ -16,7 +16,7 @@ from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 
 from benchmarks.seed_files import Seed, join_chunks
-from checkpoint import content_digest
+from checkpoint import content_digest, with_ordered_header
 
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 20, 1 << 28)
 ODD_VALUES = (
@@ -172,4 +172,4 @@ def vary_safe(data: bytes, generator: np.random.Generator) -> bytes:
     name = "config" if generator.random() < 0.7 else "facts"
     texts[name] = vary_json(texts[name].encode(), generator).decode()
     tensors = from_safetensors(data)
-    return to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)})
+    return with_ordered_header(to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)}))

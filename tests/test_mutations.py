@@ -33,6 +33,11 @@ def test_whole_files_are_read_as_what_they_are(seeds, tmp_path):
         assert judge(seed, path, "vary_bytes") == ("right", ""), name
 
 
+def test_a_mutation_can_be_made_again(seeds):
+    for name, seed in seeds.items():
+        assert all(mutate(seed, number) == mutate(seed, number) for number in range(12)), name
+
+
 def test_the_first_damaged_files_end_right_or_in_one_sentence(seeds, tmp_path):
     outcomes = set()
     for name, seed in seeds.items():
