@@ -6,7 +6,6 @@ and the number of workers are arguments of a run, not settings of a model, and a
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 
 from settings import UserError, check_setting, quoted, setting
@@ -161,7 +160,6 @@ SAYS_NOTHING_WITHOUT = {
 # What the training data decides, not the user: no flags.
 DATA_FACTS = ("landmarks", "taught_by", "stage_counts", "head_shape", "neck_shape", "feature_count")
 LARGEST_SIDE = 8192  # px; a file that asks for more would only fill the memory
-LARGEST_INPUT = 2048 * 2048  # px; no tensor of a small file need grow with it, so the file's size limits nothing
 
 
 @dataclass(frozen=True)
@@ -244,9 +242,6 @@ class Config:
     def __post_init__(self):
         for each in dataclasses.fields(self):
             check_setting(each, getattr(self, each.name))
-        if math.prod(self.image_size) > LARGEST_INPUT:
-            size = "x".join(map(str, self.image_size))
-            raise UserError(f"--image-size {size} would fill the memory; stay within as many pixels as 2048x2048 has.")
         if self.head_frame and self.model != "landmarks":
             raise UserError(f"--head-frame is for --model landmarks; leave it out with {self.model}.")
         losses = ("corn", "coral", "soft") if self.model == "cvm" else ("ce", "weighted", "focal", "coral")
