@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 TEXT_LISTS = ("landmarks", "taught_by")
+LARGEST_INPUT = 2048 * 2048  # px; a file of weights may be small whatever input it asks for
 
 
 class UserError(Exception):
@@ -34,6 +35,9 @@ def check_setting(each: dataclasses.Field, value: object) -> None:
         if (low is not None and not number >= low) or (high is not None and not number <= high):
             limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
             raise UserError(f"{flag} is {number}; it must be {limits}.")
+    if each.name == "image_size" and math.prod(value) > LARGEST_INPUT:
+        size = "x".join(map(str, value))
+        raise UserError(f"{flag} {size} would fill the memory; stay within as many pixels as 2048x2048 has.")
 
 
 def has_type_of(default: object, value: object, name: str) -> bool:

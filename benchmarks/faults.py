@@ -1,8 +1,9 @@
-"""What interruptions and a full disk do: `python -m benchmarks.faults [--kills 30] [--seed 0]`.
+"""What interruptions and a full disk do: `python -m benchmarks.faults [--only kills files] [--kills 30] [--seed 0]`.
 
-A small training on phantoms is killed (SIGKILL) at random moments, half of them while a checkpoint is being written,
-resumed by the same command and compared with a run that was never touched, bit for bit. Then the disk is full at the
-wrong moment, and files are cut short as a power cut leaves them. Times do not matter here, only equality.
+A small training on phantoms is killed (SIGKILL) at random moments, half the time while it writes a checkpoint, after
+an epoch or after Ctrl-C; it is resumed by the same command and compared with a run that was never touched, bit for bit.
+Then the disk is full at the wrong moment, and files are cut short as a power cut leaves them. Times do not matter here,
+only equality.
 """
 
 import argparse
@@ -15,13 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.measuring import ROOT, command_environment, hardware
-from checkpoint import epoch_path, list_epochs, load_checkpoint
+from benchmarks.measuring import ROOT, add_only, call, command_environment, hardware, make_phantoms
+from checkpoint import INTERRUPTED_NAME, epoch_path, list_epochs, load_checkpoint
+from files import read_json, write_json
 from films import SPLIT_MANIFEST
 
 EPOCHS = 5
@@ -93,7 +96,7 @@ def kill_at_random(run: Run, seconds: float, generator: np.random.Generator) -> 
     return kill(process)
 
 
-def kill_while_writing(run: Run, generator: np.random.Generator) -> bool:
+def kill_while_writing(run: Run, seconds: float, generator: np.random.Generator) -> bool:
     """Kills a run while it writes one of its checkpoints; False when it had ended before."""
     process = run.start()
     skipped, seen = int(generator.integers(2 * EPOCHS - 2)), set()
@@ -103,6 +106,16 @@ def kill_while_writing(run: Run, generator: np.random.Generator) -> bool:
         return len(seen) > skipped
 
     wait_for(process, is_writing)
+    return kill(process)
+
+
+def kill_while_stopping(run: Run, seconds: float, generator: np.random.Generator) -> bool:
+    """Asks a run to stop, at any moment, and kills it while it saves for that; False when it had ended before."""
+    process = run.start()
+    wait_for(process, lambda: (run.folder / "cache").exists())
+    time.sleep(generator.uniform(0, seconds))
+    process.send_signal(signal.SIGINT)
+    wait_for(process, lambda: any(run.run.glob(f".{INTERRUPTED_NAME}.*.tmp")))
     return kill(process)
 
 
@@ -125,12 +138,17 @@ def judge_kills(folder: Path, dataset: Path, whole: Run, seconds: float, options
     expected, all_well = whole.outcome(), True
     print("| killed | kills | half a checkpoint left | resumed to the end | bitwise equal | leftovers after |")
     print("|---|---|---|---|---|---|", flush=True)
-    for name, count in (("at any moment", options.kills // 2), ("writing a checkpoint", -(-options.kills // 2))):
+    half, quarter = -(-options.kills // 2), options.kills // 4
+    for name, kill_somewhere, count in (
+        ("at any moment", kill_at_random, half),
+        ("writing an epoch's checkpoint", kill_while_writing, options.kills - half - quarter),
+        ("saving after Ctrl-C", kill_while_stopping, quarter),
+    ):
         landed, halves, resumed, equal, left = 0, 0, 0, 0, 0
         while landed < count:
             shutil.rmtree(folder / "killed", ignore_errors=True)
             run = Run(folder / "killed", dataset)
-            if not (kill_at_random(run, seconds, generator) if "any" in name else kill_while_writing(run, generator)):
+            if not kill_somewhere(run, seconds, generator):
                 continue
             landed += 1
             halves += any(run.run.glob(".*.pth.*.tmp")) if run.run.exists() else 0
@@ -165,19 +183,36 @@ def small_disk(folder: Path, size: int) -> Iterator[dict | None]:
 
 
 def judge_full_disk(folder: Path, dataset: Path, whole: Run) -> tuple[bool, str]:
-    """A disk that fills up while a checkpoint is written; then there is room again."""
-    size = epoch_path(whole.run, EPOCHS).stat().st_size
-    run = Run(folder / "full", dataset, ("--cache", str(folder / "full_cache")))
-    with small_disk(run.folder, int(2.6 * size)) as limits:
+    """A disk that fills up while the best weights, the first or a later checkpoint is written; then there is room."""
+    size, well, refused = epoch_path(whole.run, EPOCHS).stat().st_size, True, []
+    for number, share in enumerate((0.1, 1.0, 2.6)):
+        run = Run(folder / f"full{number}", dataset, ("--cache", str(folder / "full_cache")))
+        with small_disk(run.folder, int(share * size)) as limits:
+            status, said = run.finish(**limits)
+            kept = list_epochs(run.run)
+            intact = all(load_checkpoint(epoch_path(run.run, epoch))["epoch"] == epoch for epoch in kept)
+            shutil.copytree(run.folder, folder / "rescued")
+        shutil.rmtree(run.folder)
+        (folder / "rescued").rename(run.folder)
+        well = well and is_refusal(status, said) and intact and run.leftovers() == 0
+        well = well and run.finish()[0] == 0 and same(whole.outcome(), run.outcome())
+        refused.append(f"{said.replace(str(run.run), '...')} ({len(kept)} before it intact)")
+    return well, "; ".join(refused)
+
+
+def is_refusal(status: int, said: str) -> bool:
+    """Whether a run ended with one sentence that something cannot be written."""
+    return status == 2 and said.count("\n") == 0 and "cannot be written" in said
+
+
+def judge_full_cache(folder: Path, dataset: Path, whole: Run) -> tuple[bool, str]:
+    """A disk that fills up while films are prepared; then there is room again."""
+    run = Run(folder / "no_room", dataset)
+    size = sum(path.stat().st_size for path in (whole.folder / "cache").rglob("*.npz"))
+    with small_disk(run.folder / "cache", size // 2) as limits:
         status, said = run.finish(**limits)
-        kept = list_epochs(run.run)
-        intact = all(load_checkpoint(epoch_path(run.run, epoch))["epoch"] == epoch for epoch in kept)
-        shutil.copytree(run.folder, folder / "rescued")
-    shutil.rmtree(run.folder)
-    (folder / "rescued").rename(run.folder)
-    well = status == 2 and said.count("\n") == 0 and "cannot be written" in said and intact and run.leftovers() == 0
-    well = well and run.finish()[0] == 0 and same(whole.outcome(), run.outcome())
-    return well, f"{said.replace(str(folder), '...')}; earlier checkpoints intact: {len(kept)}"
+    well = is_refusal(status, said) and run.finish()[0] == 0 and same(whole.outcome(), run.outcome())
+    return well, said.replace(str(run.folder), "...")
 
 
 def judge_half_cache(folder: Path, dataset: Path, whole: Run) -> tuple[bool, str]:
@@ -215,11 +250,9 @@ def judge_cut_checkpoint(folder: Path, dataset: Path, whole: Run) -> tuple[bool,
     return refused and whole.finish()[0] == 0 and same(expected, whole.outcome()), said.replace(str(folder), "...")
 
 
-def judge_half_split(folder: Path, dataset: Path, generator: np.random.Generator) -> tuple[bool, str]:
+def judge_half_split(folder: Path, dataset: Path, whole: Run, generator: np.random.Generator) -> tuple[bool, str]:
     """A split killed between two of its moves: training refuses, the same command finishes it, --undo takes it back."""
-    from files import read_json, write_json
-
-    split = [sys.executable, "split_dataset.py", "--dataset"]
+    split = ["split_dataset.py", "--dataset"]
     before, done = folder / "unsplit", folder / "split"
     shutil.copytree(dataset, before)
     for path in sorted((before / "valid").rglob("*.*")):
@@ -227,7 +260,7 @@ def judge_half_split(folder: Path, dataset: Path, generator: np.random.Generator
         path.rename(target)
     shutil.rmtree(before / "valid")
     shutil.copytree(before, done)
-    call(*split, str(done))
+    call(*split, done)
     manifest, well, places = read_json(done / SPLIT_MANIFEST), True, []
     for place in generator.integers(1, len(manifest["moves"]), 5).tolist():
         half = folder / "half"
@@ -238,16 +271,11 @@ def judge_half_split(folder: Path, dataset: Path, generator: np.random.Generator
             (half / move["from"]).rename(half / move["to"])
         status, said = Run(folder / "half_run", half).finish()
         well = well and status == 2 and said.count("\n") == 0
-        well = well and call(*split, str(half)) == 0 and contents(half) == contents(done)
-        well = well and call(*split, str(half), "--undo") == 0 and contents(half) == contents(before)
+        well = well and call(*split, half).returncode == 0 and contents(half) == contents(done)
+        well = well and call(*split, half, "--undo").returncode == 0 and contents(half) == contents(before)
         shutil.rmtree(half)
         places.append(str(place))
     return well, f"after {', '.join(places)} of {len(manifest['moves'])} moves: {said.replace(str(folder), '...')}"
-
-
-def call(*command: str) -> int:
-    """Runs a command of the project in silence."""
-    return subprocess.run(command, cwd=ROOT, env=command_environment(), capture_output=True, check=False).returncode
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -255,36 +283,46 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def judge_files(folder: Path, dataset: Path, whole: Run, generator: np.random.Generator) -> bool:
+    """Prints what becomes of full disks and of half files; whether all is as it should be."""
+    print("\n| fault | as it should | what was said |\n|---|---|---|", flush=True)
+    all_well = True
+    for fault, judge in (
+        ("disk full while weights and checkpoints are written", judge_full_disk),
+        ("disk full while films are prepared", judge_full_cache),
+        ("prepared films half written", judge_half_cache),
+        ("log cut in a row", judge_cut_log),
+        ("last checkpoint cut", judge_cut_checkpoint),
+        ("data set half split", partial(judge_half_split, generator=generator)),
+    ):
+        is_well, said = judge(folder, dataset, whole)
+        all_well = all_well and is_well
+        print(f"| {fault} | {'yes' if is_well else 'NO'} | {said} |", flush=True)
+    return all_well
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Prints the tables; 0 when nothing was lost."""
     parser = argparse.ArgumentParser(description="What kills, full disks and half files do to a training.")
+    add_only(parser, "kills", "files")
     parser.add_argument("--kills", type=int, default=30, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
     options = parser.parse_args(arguments)
     print(hardware() + "\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        dataset = folder / "phantoms"
-        call(sys.executable, "phantom.py", str(dataset), "--films", "14", "--valid", "3", "--test", "0")
+        dataset = make_phantoms(folder / "phantoms", 11, valid=3)
         whole = Run(folder / "whole", dataset)
         started = whole.start()
         wait_for(started, lambda: (whole.folder / "cache").exists())
         begun = time.perf_counter()
         started.communicate(timeout=GIVE_UP_S)
         assert started.returncode == 0, "the untouched run failed"
-        well = judge_kills(folder, dataset, whole, time.perf_counter() - begun, options)
-        print("\n| fault | as it should | what was said |\n|---|---|---|", flush=True)
-        generator = np.random.default_rng([options.seed, 1])
-        for fault, judge in (
-            ("disk full while a checkpoint is written", lambda: judge_full_disk(folder, dataset, whole)),
-            ("prepared films half written", lambda: judge_half_cache(folder, dataset, whole)),
-            ("log cut in a row", lambda: judge_cut_log(folder, dataset, whole)),
-            ("last checkpoint cut", lambda: judge_cut_checkpoint(folder, dataset, whole)),
-            ("data set half split", lambda: judge_half_split(folder, dataset, generator)),
-        ):
-            is_well, said = judge()
-            well = well and is_well
-            print(f"| {fault} | {'yes' if is_well else 'NO'} | {said} |", flush=True)
+        seconds, well = time.perf_counter() - begun, True
+        if "kills" in options.only:
+            well = judge_kills(folder, dataset, whole, seconds, options)
+        if "files" in options.only:
+            well = judge_files(folder, dataset, whole, np.random.default_rng([options.seed, 1])) and well
     return 0 if well else 1
 
 

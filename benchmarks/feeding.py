@@ -1,4 +1,4 @@
-"""How fast films reach the network: `python -m benchmarks.feeding [--dataset DIR]`.
+"""How fast films reach the network: `python -m benchmarks.feeding [--only loaders steps memory] [--dataset DIR]`.
 
 Our loader against the development log's way on the same films, workers, size and list of augmentations: the log
 decoded, resized and varied every film in every epoch and drew one NumPy Gaussian per landmark. Then a whole training
@@ -20,13 +20,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from augment import LEVELS, Augmenter, make_geometry, make_intensity
-from benchmarks.measuring import hardware, make_phantoms, memory_mb, side_by_side
+from benchmarks.measuring import add_only, hardware, make_phantoms, memory_mb, side_by_side
 from cache import FilmCache
 from config import Config, UserError, make_config
 from dataset import EpochPlan, FilmDataset, describe_data, make_loader, start_worker
 from films import Film, scan_split
 from geometry import gaussian_profiles, net_to_cells
 from inference import pick_device
+from memory import keep_freed_memory
 from model import build_model
 from trainer import Trainer
 
@@ -176,12 +177,14 @@ def judge_memory(dataset: Path, folder: Path, count: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description="Films per second of the loader, and what it costs a training step.")
+    add_only(parser, "loaders", "steps", "memory")
     parser.add_argument("--dataset", type=Path, help="data set with train (default: 48 phantoms)")
     parser.add_argument("--workers", type=int, help="processes that prepare films (default: 0 on a CPU, 8 on a card)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--many", type=int, default=20_000, help="films for the memory (default: %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
+    keep_freed_memory()  # as train.py does
     try:
         device = pick_device(options.device)
         workers = options.workers if options.workers is not None else 8 if device.type == "cuda" else 0
@@ -189,9 +192,12 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             dataset = options.dataset or make_phantoms(folder / "phantoms", 48)
-            judge_loaders(dataset, folder, workers, options.rounds, device)
-            judge_steps(dataset, folder, workers, 3 * options.rounds, device)
-            judge_memory(dataset, folder, options.many)
+            if "loaders" in options.only:
+                judge_loaders(dataset, folder, workers, options.rounds, device)
+            if "steps" in options.only:
+                judge_steps(dataset, folder, workers, 3 * options.rounds, device)
+            if "memory" in options.only:
+                judge_memory(dataset, folder, options.many)
     except UserError as error:
         print(f"feeding: {error}", file=sys.stderr)
         return 2

@@ -1,10 +1,12 @@
 """What the benchmarks share: on what they ran, films to run on, and measures taken side by side."""
 
+import argparse
 import contextlib
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,29 @@ def call(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, check=False, **(settings | options))
 
 
+def watch(*arguments: str | Path, seconds: float = 0.2) -> tuple[subprocess.CompletedProcess, list[float]]:
+    """`call`, and the memory in MB of the command and all that it started, every few moments."""
+    command = [sys.executable, *map(str, arguments)]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads fills
+        process = subprocess.Popen(command, cwd=ROOT, env=command_environment(), stdout=out, stderr=errors)
+        memory = []
+        while process.poll() is None:
+            memory.append(tree_memory_mb(process.pid))
+            time.sleep(seconds)
+        texts = [file.seek(0) or file.read() for file in (out, errors)]
+    return subprocess.CompletedProcess(command, process.returncode, *texts), memory
+
+
+def add_only(parser: argparse.ArgumentParser, *parts: str) -> None:
+    """The flag that chooses some of a benchmark's parts, so that each can have a quiet machine."""
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="which parts (default: all)")
+
+
+def last_line(text: str) -> str:
+    """Where a command names its mistake."""
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
 def make_phantoms(folder: Path, films: int, valid: int = 0, seed: int = 11) -> Path:
     """A phantom data set of so many films to train on and to validate."""
     counts = ("--films", str(films + valid), "--valid", str(valid), "--test", "0", "--seed", str(seed))
@@ -69,3 +94,16 @@ def memory_mb(pid: int | str = "self", field: str = "VmRSS") -> float:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1000
     return float("nan")
+
+
+def tree_memory_mb(pid: int) -> float:
+    """Memory of a process and of all that it started; what they share counts for each."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            # Behind the name, in brackets, come the state and the parent.
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    tree = [pid]
+    for each in tree:  # grows meanwhile
+        tree += [child for child, parent in parents.items() if parent == each]
+    return float(np.nansum([memory_mb(each) for each in tree]))

@@ -1,6 +1,6 @@
-"""Small whole files of every kind that the project reads, and what may become of them: seeds and mutators.
+"""What may become of a file: one that was sound, damaged blindly or by someone who knows its format.
 
-A mutation follows from (kind, number) alone, so that one that failed can be made again.
+A mutation follows from (name, number) alone, so that one that failed can be made again.
 """
 
 import io
@@ -8,135 +8,24 @@ import json
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 
-from annotations import MachineRecord, write_landmarks, write_machines, write_stage
-from checkpoint import content_digest, save_checkpoint, save_weights
-from config import LANDMARK_COUNT, LANDMARKS, make_config
-from model import build_model
+from benchmarks.seed_files import Seed, join_chunks
+from checkpoint import content_digest, with_ordered_header
 
-FILM_ID = "film"
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 20, 1 << 28)
 ODD_VALUES = (
-    None, True, False, 0, -1, 7, 1e308, float("nan"), float("inf"), 10**400, "", "S", "1", "nan", "1e999", "\ud800",
-    "\0", "x" * 5000, [], {}, [[]], {"x": 1}, [1, 2], "../../etc/passwd", "line\nbreak",
+    None, True, False, 0, -1, 7, 64, 2048, 8192, 1e308, float("nan"), float("inf"), 10**400, "", "S", "1", "nan",
+    "1e999", "\ud800", "\0", "x" * 5000, [], {}, [[]], {"x": 1}, [1, 2], "../../etc/passwd", "line\nbreak",
 )  # fmt: skip
 ODD_CELLS = (
     "", "nan", "-1", "1e999", "0", '"', '"a,b"', "\0", "x" * 200_000, "\u0661", "1_0", " 0.1 ", "=1+1", "\n", ",", ";",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Seed:
-    """A whole file."""
-
-    name: str  # with its ending
-    data: bytes
-    kind: str  # "film", "landmarks", "stage", "machines", "labelme" or "weights"
-
-
-# --- seeds ------------------------------------------------------------------------------------------------------------
-
-
-def make_seeds(folder: Path) -> dict[str, Seed]:
-    """One of each kind; `folder` is for files that are only written by name."""
-    seeds = film_seeds() | label_seeds(folder) | weight_seeds(folder)
-    try:
-        return seeds | dicom_seeds()
-    except ImportError:
-        return seeds
-
-
-def film_seeds() -> dict[str, Seed]:
-    """The same small film in every format that OpenCV writes."""
-    rows, columns = np.mgrid[:72, :96]
-    grey = (60 + 50 * np.sin(columns / 9) + 50 * np.cos(rows / 7) + (rows * columns) % 13).astype(np.uint8)
-    colour = np.dstack([grey, 255 - grey, grey // 2])
-    deep = grey.astype(np.uint16) * 211
-    pictures = {
-        "grey.png": (grey, []), "deep.png": (deep, []), "clear.png": (np.dstack([colour, grey]), []),
-        "grey.jpg": (grey, []), "colour.jpg": (colour, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
-        "grey.bmp": (grey, []), "colour.bmp": (colour, []),
-        "grey.tif": (grey, [cv2.IMWRITE_TIFF_COMPRESSION, 1]), "deep.tif": (deep, []),
-        "real.tif": (deep.astype(np.float32) / 7, []),
-    }  # fmt: skip
-    seeds = {}
-    for name, (picture, flags) in pictures.items():
-        done, data = cv2.imencode(Path(name).suffix, picture, flags)
-        assert done, name
-        seeds[name] = Seed(name, data.tobytes(), "film")
-    return seeds
-
-
-def dicom_seeds() -> dict[str, Seed]:
-    """A plain and a run-length DICOM file.
-
-    Raises:
-        ImportError: pydicom is not there.
-    """
-    import pydicom
-
-    seeds = {}
-    grey = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
-    for name, syntax in (("plain.dcm", "1.2.840.10008.1.2.1"), ("runs.dcm", "1.2.840.10008.1.2.5")):
-        file = pydicom.dataset.FileDataset("", {}, preamble=b"\0" * 128)
-        file.file_meta = pydicom.dataset.FileMetaDataset()
-        file.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-        file.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-        file.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-        file.Rows, file.Columns, file.SamplesPerPixel, file.PhotometricInterpretation = 48, 64, 1, "MONOCHROME1"
-        file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
-        file.PixelSpacing = [0.1, 0.1]
-        if syntax.endswith("5"):
-            runs = struct.pack("<16L", 1, 64, *[0] * 14) + b"".join(b"\x3f" + row.tobytes() for row in grey)
-            file.PixelData = pydicom.encaps.encapsulate([runs])
-            file["PixelData"].is_undefined_length = True
-        else:
-            file.PixelData = grey.tobytes()
-        data = io.BytesIO()
-        file.save_as(data, enforce_file_format=True)
-        seeds[name] = Seed(name, data.getvalue(), "film")
-    return seeds
-
-
-def label_seeds(folder: Path) -> dict[str, Seed]:
-    """Annotations, the machine file and, where the project reads it, a LabelMe file."""
-    points_px = np.random.default_rng(0).uniform(10, 900, (LANDMARK_COUNT, 2)).round(1)
-    write_landmarks(folder / "landmarks.json", FILM_ID, points_px, notes={"S": {"annotator": "reader"}})
-    write_stage(folder / "stage.json", FILM_ID, 3)
-    machines = {f"film{number}": MachineRecord("Machine", 0.1 + number / 100, "png", "Train") for number in range(9)}
-    write_machines(folder, machines | {"none": MachineRecord(None, None, "", "")})
-    seeds = {name: Seed(name, (folder / name).read_bytes(), name[:-5]) for name in ("landmarks.json", "stage.json")}
-    table = folder / "cephalogram_machine_mappings.csv"
-    seeds["machines.csv"] = Seed(table.name, table.read_bytes(), "machines")
-    try:
-        from labelme import POINT_COUNT, write_labelme
-    except ImportError:
-        return seeds
-    write_labelme(folder / "labelme.json", points_px[:POINT_COUNT], (1000, 1000))
-    return seeds | {"labelme.json": Seed("labelme.json", (folder / "labelme.json").read_bytes(), "labelme")}
-
-
-def weight_seeds(folder: Path) -> dict[str, Seed]:
-    """A tiny model as shared weights and as a checkpoint."""
-    config = make_config("landmarks", head_frame=False, image_size=(32, 32), widths=(16, 16), blocks=1)
-    torch.manual_seed(0)
-    model = build_model(config)
-    factors = {symbol: 2.0 for symbol, _, _ in LANDMARKS}
-    facts = {"calibration": {"offset_net": 1.0, "factors": factors, "films": 3}}
-    save_weights(folder / "w.safetensors", model, config, facts)
-    save_checkpoint(folder / "w.pth", {"model": model.state_dict(), "config": config.to_json(), "facts": facts})
-    return {name: Seed(name, (folder / name).read_bytes(), "weights") for name in ("w.safetensors", "w.pth")}
-
-
-# --- mutators ---------------------------------------------------------------------------------------------------------
 
 
 def mutate(seed: Seed, number: int) -> tuple[bytes, str]:
@@ -236,22 +125,44 @@ def vary_png(data: bytes, generator: np.random.Generator) -> bytes:
         place += 12 + length
     index = int(generator.integers(len(chunks)))
     chunks[index] = chunks[index][0], vary_bytes(chunks[index][1], generator)[:100_000]
-    parts = [(struct.pack(">I", len(body)), name + body) for name, body in chunks]
-    return data[:8] + b"".join(length + part + struct.pack(">I", zlib.crc32(part)) for length, part in parts)
+    return join_chunks(chunks)
 
 
 def vary_archive(data: bytes, generator: np.random.Generator) -> bytes:
-    """A part of a checkpoint changes and its checksum with it, or the archive is packed anew."""
-    packed = generator.random() < 0.1
-    source, target = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
-    names = source.namelist()
+    """A part of a checkpoint changes and its checksum with it, a payload is planted, or the archive is packed anew."""
+    choice, vary = generator.random(), vary_bytes
+    names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     pickled = next(name for name in names if name.endswith("data.pkl"))
     chosen = pickled if generator.random() < 0.6 else names[int(generator.integers(len(names)))]
+    if choice < 0.05:
+        return with_payload(zipfile.ZipFile(io.BytesIO(data)).read(pickled), generator)  # no archive at all
+    if choice < 0.25:
+        chosen, vary = pickled, with_payload
+    return pack_anew(data, lambda name, body: vary(body, generator) if name == chosen else body, choice > 0.9)
+
+
+def pack_anew(data: bytes, change: Callable[[str, bytes], bytes], packed: bool = False) -> bytes:
+    """An archive with some of its parts changed, compressed or as they are."""
+    source, target = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
-        for name in names:
-            body = source.read(name)
-            archive.writestr(name, vary_bytes(body, generator) if name == chosen else body)
+        for name in source.namelist():
+            archive.writestr(name, change(name, source.read(name)))
     return target.getvalue()
+
+
+# Opcodes of pickle that run a text and drop what comes of it; `mutations` looks whether it ran.
+PAYLOAD_MARK = "payload_ran"
+PAYLOADS = tuple(
+    call + f"(Vimport sys; sys.{PAYLOAD_MARK} = True\ntR0".encode()
+    for call in (b"cbuiltins\nexec\n", b"c__builtin__\nexec\n", b"\x8c\x08builtins\x8c\x04exec\x93")
+)
+
+
+def with_payload(pickled: bytes, generator: np.random.Generator) -> bytes:
+    """A pickle that runs code before it says what it said before, or after."""
+    payload = PAYLOADS[int(generator.integers(len(PAYLOADS)))]
+    end = pickled.rindex(b".")
+    return pickled[:2] + payload + pickled[2:] if generator.random() < 0.7 else pickled[:end] + payload + pickled[end:]
 
 
 def vary_safe(data: bytes, generator: np.random.Generator) -> bytes:
@@ -261,4 +172,4 @@ def vary_safe(data: bytes, generator: np.random.Generator) -> bytes:
     name = "config" if generator.random() < 0.7 else "facts"
     texts[name] = vary_json(texts[name].encode(), generator).decode()
     tensors = from_safetensors(data)
-    return to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)})
+    return with_ordered_header(to_safetensors(tensors, texts | {"digest": content_digest(tensors, texts)}))

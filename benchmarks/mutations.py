@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import ROOT, command_environment, hardware
-from benchmarks.mutating import FILM_ID, Seed, make_seeds, mutate
+from benchmarks.mutating import PAYLOAD_MARK, mutate
+from benchmarks.seed_files import FILM_ID, Seed, make_seeds
 
 LONGEST_S, LARGEST_MB, LONGEST_SENTENCE = 2.0, 1000, 600
 GIVE_UP_S = 300.0  # of wall time, on a machine that may be busy
@@ -39,6 +40,8 @@ def serve(seed_folder: Path) -> None:
             outcome, said = judge(seeds[request["seed"]], Path(request["path"]), request["how"])
         except Exception as error:  # noqa: BLE001 (that there is none is what is to be shown)
             outcome, said = "crash", repr(error)
+        if getattr(sys, PAYLOAD_MARK, False):
+            outcome, said = "wrong", "a payload was run"
         answer = {"outcome": outcome, "said": said, "s": time.process_time() - started, "mb": peak_mb()}
         print("\n" + json.dumps(answer), flush=True)
 

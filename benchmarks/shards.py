@@ -1,8 +1,8 @@
-"""Several machines, shown with local processes: `python -m benchmarks.shards [--weights FILE]`.
+"""Several machines, shown with local processes: `python -m benchmarks.shards [--only nodes shards] [--weights FILE]`.
 
 Training: torchrun over two nodes that share nothing but a port, each in a folder of its own with its own copy of the
 films, against one process with the same batches; then both nodes are killed and started again. Prediction: every shard
-a process of its own, against one process that reads all films.
+a process of its own, one of them killed and started again, against one process that reads all films.
 """
 
 import argparse
@@ -18,8 +18,10 @@ import time
 from pathlib import Path
 
 from benchmarks.faults import same
-from benchmarks.measuring import ROOT, call, command_environment, hardware, make_phantoms
+from benchmarks.measuring import ROOT, add_only, call, command_environment, hardware, last_line, make_phantoms
+from benchmarks.prediction import finished
 from checkpoint import epoch_path, list_epochs, load_checkpoint
+from config import UserError
 from films import films_folder
 from flags import DEFAULT_OUTPUT
 from inference import default_weights
@@ -74,9 +76,8 @@ def train_nodes(nodes: list[Node], kill_after: int | None = None) -> list[int]:
     return statuses
 
 
-def judge_training(folder: Path) -> bool:
+def judge_training(folder: Path, dataset: Path) -> bool:
     """Prints how two nodes compare with one process, and a killed pair with an untouched one."""
-    dataset = make_phantoms(folder / "phantoms", 8, valid=3)
     alone = Node(folder / "alone", dataset)
     alone.train().communicate(timeout=GIVE_UP_S)
     pair = [Node(folder / f"node{rank}", dataset) for rank in range(NODES)]
@@ -97,23 +98,38 @@ def judge_training(folder: Path) -> bool:
     return whole == resumed == [0, 0] and apart < 1e-4 and equal and written == 0
 
 
-def judge_prediction(folder: Path, weights: Path, parts: int) -> bool:
+def judge_prediction(folder: Path, dataset: Path, weights: Path, parts: int) -> bool:
     """Prints whether shards are all films once, with the results of one process."""
-    films = films_folder(folder / "phantoms", "train")
+    films = films_folder(dataset, "train")
     common = ["predict.py", films, "--json", "--weights", weights, "--device", "cpu", "-o"]
-    assert call(*common, folder / "whole").returncode == 0
-    environment = command_environment() | {"OMP_NUM_THREADS": "1"}
+    whole = call(*common, folder / "whole")
+    if whole.returncode != 0:
+        raise UserError(f"Reading all films failed: {last_line(whole.stderr)}")
     commands = [[*common, folder / "shards", "--shard", f"{part}/{parts}"] for part in range(1, parts + 1)]
-    processes = [subprocess.Popen([sys.executable, *map(str, each)], cwd=ROOT, env=environment) for each in commands]
-    well = all(process.wait() == 0 for process in processes)
+    killed = start_shard(commands[0])
+    while killed.poll() is None and finished(folder / "shards") < 1:
+        time.sleep(0.02)
+    killed.kill()
+    was_killed = killed.wait() == -signal.SIGKILL
+    processes = [start_shard(command) for command in commands]
+    statuses = [process.wait() for process in processes]
+    well = was_killed and not any(statuses)
     shards = [folder / "shards" / f"predictions_{part}of{parts}.json" for part in range(1, parts + 1)]
     entries = [entry for shard in shards for entry in json.loads(shard.read_text())]
     expected = json.loads((folder / "whole" / "predictions.json").read_text())
     found = {entry["film"]: entry for entry in entries}
     agree = len(found) == len(entries) == len(expected) and all(close(found[e["film"]], e) for e in expected)
     print(f"\n| {parts} shards of {len(expected)} films | |\n|---|---|")
-    print(f"| all films once, with the points of one process to 0.01 px | {agree and well} |", flush=True)
+    print(f"| all films once, with the points of one process to 0.01 px | {agree and well} |")
+    print(f"| the first of them killed after a film and started again | {was_killed} |", flush=True)
     return agree and well
+
+
+def start_shard(command: list) -> subprocess.Popen:
+    """Starts to read one part of the films, with one thread, in silence."""
+    environment = command_environment() | {"OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, *map(str, command)]
+    return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
 
 
 def close(first: dict, second: dict) -> bool:
@@ -128,15 +144,24 @@ def close(first: dict, second: dict) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Prints the tables; 0 when all was as it should be."""
     parser = argparse.ArgumentParser(description="Training over nodes and prediction over shards, locally.")
+    add_only(parser, "nodes", "shards")
     parser.add_argument("--weights", type=Path, help="model to read with (default: as predict.py)")
     parser.add_argument("--shards", type=int, default=3, help="parts of the films (default: %(default)s)")
     options = parser.parse_args(arguments)
     print(hardware() + "\n")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        trained = judge_training(folder)
-        weights = (options.weights or default_weights(Path(DEFAULT_OUTPUT))).resolve()
-        return 0 if judge_prediction(folder, weights, options.shards) and trained else 1
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder, well = Path(name), True
+            dataset = make_phantoms(folder / "phantoms", 8, valid=3)
+            if "nodes" in options.only:
+                well = judge_training(folder, dataset)
+            if "shards" in options.only:
+                weights = (options.weights or default_weights(Path(DEFAULT_OUTPUT))).resolve()
+                well = judge_prediction(folder, dataset, weights, options.shards) and well
+            return 0 if well else 1
+    except UserError as error:
+        print(f"shards: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def rewrite(whole: dict[str, Path], path: Path, **changes) -> Path:
     ("changes", "message"),
     [
         ({"image_size": [10**9, 10**9]}, "--image-size"),
-        ({"image_size": [8192, 8192], "model": "cephnet"}, "fit"),
+        ({"image_size": [8192, 8192]}, "--image-size 8192x8192 would fill the memory"),
+        ({"image_size": [2048, 2048], "model": "cephnet"}, "fit"),
         ({"image_size": "32x32"}, "--image-size"),
         ({"image_size": [32]}, "--image-size"),
         ({"widths": [16, 16, 2048]}, "fit"),
