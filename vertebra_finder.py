@@ -30,6 +30,7 @@ POINT_COUNT = len(VERTEBRAL_POINTS)
 LARGEST_MISFIT = 0.16
 SMALLEST_CONFIDENCE = 0.25
 LARGEST_STRANGENESS = 0.5
+CERTAIN_STRANGENESS = 0.7  # so strange a picture is refused whatever is found, so nothing is looked for at length
 # A neck doubted more than this is also looked for elsewhere: a vertebra higher and lower, larger and smaller.
 SEARCH_DOUBT = 0.6
 SEARCH_VERTEBRAE, SEARCH_SIZES = (-1.0, 0.0, 1.0), (0.7, 1.0, 1.4)
@@ -93,15 +94,23 @@ class VertebraFinder:
         """
         located, strangeness = self.locate(picture)
         frames = self.first_frames(picture, located, landmarks_px)
-        best = self.find_from(picture, frames)
-        if self.goes_on and (best.frame.film_share < CLOSE_CUT or best.doubt > SEARCH_DOUBT):
-            going_on = self.find_from(picture, [replace(frame, beyond=cv2.BORDER_REPLICATE) for frame in frames])
-            best = max(best, going_on, key=lambda neck: (neck.is_seen, neck.confidence.mean()))
+        if landmarks_px is not None:
+            strangeness = 0.0  # a picture with a face is none of those that taught the locator what is no neck
+        if strangeness > CERTAIN_STRANGENESS:
+            best = min(self.look(picture, frames), key=lambda neck: neck.doubt)
+        else:
+            best = self.find_surer(picture, frames)
         if lacks_c4(best.points_px, self.shape, picture.shape[::-1]):
             best = self.without_c4(best)
-        if landmarks_px is None:  # only the locator has seen pictures that are none of a neck
-            best = replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
-        return best
+        return replace(best, doubt=max(best.doubt, strangeness / LARGEST_STRANGENESS))
+
+    def find_surer(self, picture: np.ndarray, frames: list[HeadFrame]) -> Neck:
+        """`find_from` with black beyond the picture and, where that may mislead, with the picture going on."""
+        best = self.find_from(picture, frames)
+        if not self.goes_on or (best.frame.film_share >= CLOSE_CUT and best.doubt <= SEARCH_DOUBT):
+            return best
+        going_on = self.find_from(picture, [replace(frame, beyond=cv2.BORDER_REPLICATE) for frame in frames])
+        return max(best, going_on, key=lambda neck: (neck.is_seen, neck.confidence.mean()))
 
     def find_from(self, picture: np.ndarray, frames: list[HeadFrame]) -> Neck:
         """What looks most like a neck in these frames or, if that is in doubt, in their neighbourhood."""
