@@ -35,6 +35,7 @@ from flags import DEFAULT_OUTPUT
 from geometry import Letterbox
 from images import decode_picture
 from inference import Predictor, default_weights, load_predictor, pick_device
+from memory import keep_freed_memory
 from model import build_model, to_network_input
 from reading import describe_reading, read
 
@@ -85,6 +86,7 @@ def read_batch(predictor: Predictor, files: list[bytes]) -> list:
 
 def judge_speed(weights: Path, alone: Path, dataset: Path, rounds: int, device: torch.device) -> None:
     """Prints seconds a film of ours, with the neck's models beside `weights` and `alone`, and of the log's."""
+    keep_freed_memory()  # as predict.py does
     predictor, whole, log = load_predictor(alone, device), load_predictor(weights, device), LogPredictor(device)
     files = [film.image_path.read_bytes() for film in scan_split(dataset, "train")[:FILMS]]
     height, width = decode_picture(files[0], "film").shape
