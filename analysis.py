@@ -4,6 +4,7 @@ An angle or ratio needs no scale; a length is only given in mm, where the pixel 
 one of its points is not made.
 """
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -87,8 +88,13 @@ def measure(
 
 def draw_points(landmarks_px: np.ndarray, radius95_px: np.ndarray) -> np.ndarray:
     """(DRAWS, 29, 2) places where the true points may be; the same draws for every film."""
-    shifts = np.random.default_rng(0).normal(size=(DRAWS, *landmarks_px.shape))
-    return landmarks_px + shifts * (radius95_px / DEVIATIONS_IN_RADIUS95)[:, None]
+    return landmarks_px + standard_shifts(len(landmarks_px)) * (radius95_px / DEVIATIONS_IN_RADIUS95)[:, None]
+
+
+@lru_cache(maxsize=1)
+def standard_shifts(count: int) -> np.ndarray:
+    """(DRAWS, count, 2) draws of a normal distribution; kept, since every edit on the page asks for them anew."""
+    return np.random.default_rng(0).normal(size=(DRAWS, count, 2))
 
 
 def factor_key(name: str) -> str:

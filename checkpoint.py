@@ -181,6 +181,12 @@ def load_safetensors(path: Path) -> tuple[object, dict[str, torch.Tensor], objec
     return content, {name: t.float() if t.is_floating_point() else t for name, t in state.items()}, facts
 
 
+def holds_more(path: Path) -> bool:
+    """Whether a safetensors file says more than `save_weights` writes and `load_weights` reads, such as who made it."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        return not set(file.metadata()) <= {"format", "config", "facts", "digest"}
+
+
 def load_model(path: Path) -> tuple[CephModel, Config, dict]:
     """Builds the model that a weights file describes and fills it, every tensor; in evaluation mode.
 

@@ -38,6 +38,25 @@ SWEEP_EVERY_S, KEEP_S = 600, 3600
 GIVE_BACK_EVERY_S = 10.0  # freed memory, to the system
 # Gradio keeps 35 kB for each visitor until there are more than so many. Films lie elsewhere and do not go with them.
 MOST_SESSIONS = 500
+# Gradio's own parts by the colours of web/page.css, which know light and dark.
+COLOURED = {
+    "accent": (
+        "button_primary_background_fill", "button_primary_background_fill_hover", "button_primary_border_color",
+        "button_primary_border_color_hover", "color_accent", "link_text_color", "link_text_color_hover",
+    ),
+    "accent-ink": ("button_primary_text_color", "button_primary_text_color_hover"),
+    "card": (
+        "background_fill_primary", "block_background_fill", "block_label_background_fill",
+        "button_secondary_background_fill", "table_even_background_fill",
+    ),
+    "raised": (
+        "background_fill_secondary", "button_secondary_background_fill_hover", "input_background_fill",
+        "table_odd_background_fill",
+    ),
+    "line": ("border_color_primary", "button_secondary_border_color"),
+    "ink": ("body_text_color", "button_secondary_text_color", "block_title_text_color"),
+    "soft": ("body_text_color_subdued", "block_label_text_color", "input_placeholder_color"),
+}  # fmt: skip
 FONTS = ("system-ui", "Segoe UI", "Noto Sans", "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "sans-serif")
 
 
@@ -87,6 +106,8 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--max-upload is {options.max_upload:g}; give megabytes, for example 30.")
     if options.weights and options.repo_id:
         raise UserError("--weights and --repo-id both name weights; leave one out.")
+    if options.push and options.repo_id:
+        raise UserError("--push sends files of this machine, not those of --repo-id; name them by --weights.")
     if options.revision and not options.repo_id:
         raise UserError("--revision belongs to --repo-id, which is missing; name the repository.")
     for path in options.weights or []:
@@ -171,7 +192,7 @@ def build_batch(desk: Desk, header: Header, language: str) -> list:
         with gr.Column(scale=1, min_width=240):
             pixel_size = gr.Textbox(placeholder="0.1", max_lines=1)
             start = gr.Button(variant="primary")
-    download = gr.DownloadButton(visible=False, variant="primary")
+            download = gr.DownloadButton(visible=False)
     table = gr.HTML(apply_default_css=False, min_height=60)
 
     def run(paths: list[str] | None, millimetres: str, chosen: str, progress=gr.Progress()) -> Iterator:  # noqa: B008
@@ -274,15 +295,11 @@ def add_endpoint(desk: Desk) -> None:
 
 
 def page_theme() -> gr.themes.Base:
-    """Fonts that are on every machine, so that nothing is fetched, and the page's own accent."""
+    """Fonts that are on every machine, so that nothing is fetched, and the page's own colours, light and dark."""
     theme = gr.themes.Base(neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace"))
-    accents = ("button_primary_background_fill", "button_primary_border_color", "color_accent")
-    colours = dict.fromkeys(
-        (*accents, *(f"{name}_dark" for name in accents if name != "color_accent")), "var(--c-accent)"
-    )
-    inks = dict.fromkeys(("button_primary_text_color", "button_primary_text_color_dark"), "var(--c-accent-ink)")
-    links = dict.fromkeys(("link_text_color", "link_text_color_dark", "link_text_color_hover"), "var(--c-accent)")
-    return theme.set(**colours, **inks, **links, button_primary_background_fill_hover="var(--c-accent)")
+    named = {part: f"var(--c-{colour})" for colour, parts in COLOURED.items() for part in parts}
+    dark = {f"{part}_dark": value for part, value in named.items() if hasattr(theme, f"{part}_dark")}
+    return theme.set(**named, **dark)
 
 
 def launch(demo: gr.Blocks, options: argparse.Namespace, **more) -> tuple:
@@ -295,6 +312,7 @@ def launch(demo: gr.Blocks, options: argparse.Namespace, **more) -> tuple:
         theme=page_theme(),
         footer_links=["api"],
         run_history=False,
+        enable_monitoring=False,
         ssr_mode=False,
         state_session_capacity=MOST_SESSIONS,
         **more,

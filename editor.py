@@ -18,7 +18,7 @@ from words import LANGUAGES, WORDS, say
 
 log = logging.getLogger(__name__)
 WEB = Path(__file__).parent / "web"
-SCRIPTS = ("view.js", "marks.js", "hand.js", "missing.js", "editor.js", "scale.js", "wiring.js")
+SCRIPTS = ("view.js", "renew.js", "marks.js", "hand.js", "missing.js", "editor.js", "scale.js", "wiring.js")
 
 
 def read_web(name: str) -> str:

@@ -192,6 +192,7 @@ WARNINGS = {
     "The film is a negative; it was read as a positive.": "명암이 반전된 사진이어서 되돌려 판독했습니다.",
     "The head is turned by {} degrees; it was read upright.": "머리가 {}도 기울어져 있어 바로 세워 판독했습니다.",
     "{} would lie outside the film and is left out.": "{} 점은 사진 밖에 놓이게 되어 제외했습니다.",
+    "{} would lie outside the film and are left out.": "{} 점들은 사진 밖에 놓이게 되어 제외했습니다.",
     "The cervical vertebrae C2 to C4 are not to be seen on this film, so no CVM stage is named.": (
         "이 사진에서 제2-4경추가 보이지 않아 CVM 단계를 판정하지 않았습니다."
     ),

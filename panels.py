@@ -3,6 +3,7 @@
 Everything that comes from a file or a user is escaped.
 """
 
+import math
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def warnings_panel(reading: "Reading", language: str) -> str:
     """What a reader should know before trusting anything, each as a sentence."""
     label = escape(say("Set the scale", language))
     to_scale = f' <button type="button" class="link" data-do="to-scale">{label}</button>'
-    items = [("caution", text, "") for text in reading.warnings]
+    items = [("caution", text, "") for text in reading.told]
     if reading.scale_caution:
         items.append(("caution", reading.scale_caution, to_scale))
     if reading.pixel_size_mm is None and reading.known.any():
@@ -134,7 +135,14 @@ def deviation_bar(row: dict, language: str) -> str:
         ends = across(place(row, row["low95"])), across(place(row, row["high95"]))
         parts.append(f'<path class="range" d="M{ends[0]:.1f} {middle:g}H{ends[1]:.1f}"/>')
     hollow = " hollow" if row["deviation"] is None else ""
-    parts.append(f'<circle class="dot{hollow}" cx="{across(place(row, row["value"])):.1f}" cy="{middle:g}" r="3.4"/>')
+    where = place(row, row["value"])
+    if abs(where) > BAR_DEVIATIONS:  # beyond the picture: an arrow, as in the wigglegram
+        way = math.copysign(1.0, where)
+        start = across(where) - 3 * way
+        arrow = f"M{start:.1f} {middle - 4:g}L{start + 7 * way:.1f} {middle:g}L{start:.1f} {middle + 4:g}z"
+        parts.append(f'<path class="dot{hollow}" d="{arrow}"/>')
+    else:
+        parts.append(f'<circle class="dot{hollow}" cx="{across(where):.1f}" cy="{middle:g}" r="3.4"/>')
     return (
         f'<svg viewBox="0 0 {BAR_WIDTH:g} {BAR_HEIGHT:g}" role="img" aria-label="{escape(label, quote=True)}">'
         f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
@@ -217,7 +225,11 @@ def stage_title(reading: "Reading", language: str) -> str:
 def why_no_stage(reading: "Reading") -> str:
     """Why nothing is said of the neck."""
     told = [text for text in reading.warnings if "CVM stage" in text]
-    return told[0] if told else "These weights do not read the neck, so no CVM stage is named."
+    if told:
+        return told[0]
+    if reading.warnings and not reading.known.any():  # refused as a whole: why, its first warning says
+        return reading.warnings[0]
+    return "These weights do not read the neck, so no CVM stage is named."
 
 
 def neck_image(crop: str, language: str) -> str:

@@ -25,6 +25,7 @@ TOO_LONG = (
     "If that is too large, or the film much magnified, lengths come out too long; angles and ratios hold."
 )
 OUTSIDE = "{} would lie outside the film and is left out."
+ALL_OUTSIDE = "{} would lie outside the film and are left out."
 READER, USER = "reader", "user"  # who taught a point, besides experts; who placed a corrected one
 
 
@@ -89,9 +90,18 @@ class Reading:
             return ""
         return (TOO_SHORT if sella_nasion_mm < low else TOO_LONG).format(f"{sella_nasion_mm:.1f}", f"{low}-{high}")
 
+    @property
+    def told(self) -> list[str]:
+        """The warnings, with one sentence for all points that lie outside the film: a film cut close has many."""
+        outside = {OUTSIDE.format(symbol): symbol for symbol in SYMBOLS}
+        gone = [outside[text] for text in self.warnings if text in outside]
+        if len(gone) < 2:
+            return list(self.warnings)
+        return [*(text for text in self.warnings if text not in outside), ALL_OUTSIDE.format(", ".join(gone))]
+
     def cautions(self) -> list[str]:
-        """The warnings of the film, and that of its scale."""
-        return [*self.warnings, *filter(None, [self.scale_caution])]
+        """What is to be told of the film, and of its scale."""
+        return [*self.told, *filter(None, [self.scale_caution])]
 
     def corrected(self, points_px: dict[str, tuple[float, float]]) -> "Reading":
         """The reading with some points, by symbol, as the user placed them: marked as the user's, without radius."""

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checkpoint import load_model, save_weights
+from checkpoint import holds_more, load_model, save_weights
 from config import Config, UserError
 from files import file_hash, read_bytes, read_json
 from privacy import numbers_of, private_texts, public_name, shareable_facts
@@ -233,7 +233,7 @@ def make_share(path: Path, figures: dict | None) -> Share:
     private = list(private_texts([shared, config.landmarks]))
     if private:
         raise UserError(f"{path} holds the text {private[0]!r}, which may be private; take it out of its metadata.")
-    if path.suffix != ".safetensors" or shared != facts:
+    if path.suffix != ".safetensors" or shared != facts or holds_more(path):
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "clean.safetensors"
             save_weights(clean, model, config, shared)

@@ -125,6 +125,8 @@ def test_nothing_is_sent_home_and_no_history_is_kept(served):
         config = json.load(answer)
     assert config["analytics_enabled"] is False and not config.get("run_history")
     assert config["max_file_size"] == 2_000_000 if "max_file_size" in config else True
+    with pytest.raises(urllib.error.HTTPError, match="403"):  # nor who asked what when
+        urllib.request.urlopen(f"{served[1].rstrip('/')}/monitoring/summary", timeout=20)
 
 
 # --- many films -----------------------------------------------------------------------------------------------------
@@ -208,7 +210,7 @@ def test_stopped_before_the_page_is_up_it_says_so(monkeypatch, capsys):
 @pytest.mark.parametrize(
     "flags",
     [["--max-upload", "0"], ["--weights", "none.safetensors"], ["--revision", "main"], ["--push", "no repository"],
-     ["--weights", "x", "--repo-id", "a/b"]],
+     ["--weights", "x", "--repo-id", "a/b"], ["--push", "a/b", "--repo-id", "c/d"]],
 )  # fmt: skip
 def test_mistakes_in_the_call_end_at_once(flags, capsys):
     assert demo.main(flags) == 2

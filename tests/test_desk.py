@@ -18,7 +18,7 @@ from editor import read_web
 from inference import REFUSAL
 from intake import Film
 from lightbox import Lightbox
-from panels import footnotes, sections, stage_panel
+from panels import footnotes, measure_row, sections, stage_panel
 from reader import MOST_WAITING, Reader, without_folders
 from words import SAYS_NOTHING, say
 
@@ -259,7 +259,16 @@ def test_a_refused_picture_says_so_and_measures_nothing():
     )  # fmt: skip
     panels = sections(reading)
     assert REFUSAL in panels["warnings"] and "to-scale" not in panels["warnings"]
+    assert REFUSAL in stage_panel(reading), "not that these weights read no neck, which they do"
     assert "without points" in panels["measures"]
+
+
+@pytest.mark.parametrize(("x", "drawn"), [(0.0, "circle"), (900.0, "path"), (-900.0, "path")])
+def test_a_value_beyond_its_picture_is_an_arrow(x, drawn):
+    reading = make_reading()
+    point = tuple(reading.points_px[SYMBOLS.index("A")] + [x, 0.0])
+    row = measure_row("SNA", reading.corrected({"A": point}).measurements()["SNA"], "en")
+    assert f'<{drawn} class="dot"' in row
 
 
 def test_the_stage_or_why_there_is_none():

@@ -36,6 +36,18 @@ def test_the_demo_reads_with_a_repositorys_weights_and_says_which(fake, tmp_path
     assert "fetched before serves" in capsys.readouterr().err
 
 
+def test_the_demo_pushes_as_the_hub_command_does(fake, tmp_path, capsys):
+    path = write_tiny(tmp_path / "landmarks.safetensors")
+    assert demo.main(["--push", REPO, "--weights", str(path)]) == 0
+    repository = fake.repositories[REPO]
+    assert repository.private and repository.commits[-1][1]["landmarks.safetensors"] == path.read_bytes()
+    assert repository.commits[-1][0] in capsys.readouterr().out
+    worse = write_tiny(tmp_path / "worse.safetensors", figure=2.0, seed=1)
+    assert demo.main(["--push", REPO, "--weights", str(worse)]) == 2 and len(repository.commits) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("demo.py: ") and "no better" in error and len(error.splitlines()) == 1
+
+
 def write_neck_chain(folder: Path) -> dict[str, bytes]:
     """Untaught weights of the vertebrae, and of the stage that needs them, by file name."""
     shape = [0.6 * value for x in (0, 20, 50) for y in (20, 45, 70, 95) for value in (x, y)] + [0.0, 60.0]

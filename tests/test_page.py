@@ -40,6 +40,16 @@ def test_a_dragged_point_changes_what_rests_on_it(visit, film):
     assert "edited" not in page.get_attribute(mark("A"), "class")
 
 
+def test_rows_that_an_edit_leaves_as_they_were_are_not_laid_out_anew(visit, film):
+    page = visit()
+    open_film(page, film)
+    page.evaluate("document.querySelectorAll('tr[data-measure]').forEach((row) => (row.old = true))")
+    drag(page, "A", 30, 12)
+    kept = page.evaluate("Object.fromEntries([...document.querySelectorAll('tr[data-measure]')].map((row) => "
+                         "[row.dataset.measure, Boolean(row.old)]))")  # fmt: skip
+    assert kept["SNB"] and kept["FMA"] and not kept["SNA"] and not kept["ANB"]
+
+
 def test_zoomed_points_follow_the_hand_and_a_click_moves_nothing(visit, film):
     page = visit()
     open_film(page, film)

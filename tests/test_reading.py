@@ -9,7 +9,8 @@ from geometry import Letterbox
 from head import HeadFrame
 from inference import Prediction
 from norms import NORM_CHOICES, NORM_SETS, NORMS
-from reading import describe_reading, read
+from reading import OUTSIDE, describe_reading, read
+from words import say
 
 
 def test_a_moved_point_is_the_users_and_has_no_radius():
@@ -86,6 +87,16 @@ def test_an_impossible_scale_is_doubted_and_what_follows_is_said(pixel_size_mm, 
     assert bool(reading.scale_caution) == bool(said) and said in reading.scale_caution
     assert reading.cautions() == [*reading.warnings, *([reading.scale_caution] if said else [])]
     assert describe_reading(reading, "film.png")["warnings"] == reading.cautions()
+
+
+def test_points_outside_the_film_are_told_in_one_sentence():
+    """A film cut close lacks many; a line for each would push the results out of sight."""
+    gone = [OUTSIDE.format(symbol) for symbol in ("B", "Me", "Po")]
+    reading = make_reading(warnings=["It is a negative.", *gone])
+    assert reading.cautions() == ["It is a negative.", "B, Me, Po would lie outside the film and are left out."]
+    assert reading.corrected({"Me": (9.0, 9.0)}).cautions()[1].startswith("B, Po would")
+    assert reading.corrected({"Me": (9.0, 9.0), "B": (9.0, 9.0)}).cautions()[1] == gone[2]
+    assert say(reading.cautions()[1], "ko").startswith("B, Me, Po 점들은")
 
 
 class Teller:

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from card import files_to_commit, make_card
 from checkpoint import load_weights, save_checkpoint, save_weights
@@ -218,6 +220,17 @@ def test_a_checkpoint_leaves_as_it_was_judged_without_what_is_private(tmp_path):
     save_checkpoint(tmp_path / "best_model.pth", content | {"facts": facts | {"note": "Muster, Hans"}})
     with pytest.raises(UserError, match="Muster, Hans"):
         prepare([tmp_path / "best_model.pth"], [])
+
+
+def test_what_others_wrote_into_a_file_stays_at_home(tmp_path):
+    path, config = tmp_path / "a.safetensors", make_config("landmarks", **TINY)
+    save_weights(path, build_model(config), config, {"dataset": "Aariz", "valid": validation()})
+    (plain,) = prepare([path], [])
+    assert plain.data == path.read_bytes(), "byte for byte what was judged"
+    with safe_open(path, framework="pt") as file:
+        texts, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, texts | {"author": "Dr Muster"})
+    assert b"Muster" in path.read_bytes() and prepare([path], [])[0].data == plain.data
 
 
 # --- the card ---------------------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ function showSections(sections) {
   for (const name of ["warnings", "measures", "wiggles", "cvm"]) {
     if (sections[name] === undefined) continue;
     const opened = findAll(`.${name} details[open]`).map((each) => each.dataset.name);
-    find(`.${name}`).innerHTML = sections[name];
+    renew(find(`.${name}`), sections[name]);
     for (const each of findAll(`.${name} details`)) each.open ||= opened.includes(each.dataset.name);
   }
 }
