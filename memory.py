@@ -28,7 +28,11 @@ def keep_freed_memory() -> bool:
     The process stays as large as its largest step, so this is for commands that end, not for the page.
     """
     mallopt = of_glibc("mallopt")
-    return mallopt is not None and all([mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT), mallopt(M_TRIM_THRESHOLD, -1)])
+    # In this order: older versions refuse so large a threshold, and the other one alone would end glibc's own care,
+    # which raises both as blocks are freed.
+    return mallopt is not None and all(
+        mallopt(*setting) for setting in ((M_MMAP_THRESHOLD, LARGEST_KEPT), (M_TRIM_THRESHOLD, -1))
+    )
 
 
 def give_back_freed_memory() -> bool:
