@@ -228,6 +228,32 @@ def test_a_neck_on_a_picture_cut_close_is_seen_without_black_around_it(monkeypat
     assert (cv2.BORDER_REPLICATE in asked) == going_on
 
 
+@pytest.mark.parametrize(
+    "strangeness, landmarks_px, seen, at_length",
+    [
+        (0.1, None, True, True),
+        (0.6, None, False, True),
+        (0.9, None, False, False),
+        (0.9, np.zeros((29, 2)), True, True),
+    ],
+)
+def test_what_is_surely_no_neck_is_refused_at_a_glance(monkeypatch, strangeness, landmarks_px, seen, at_length):
+    """However much like a neck it looks; a picture with a face is never taken for one without a neck."""
+    config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
+    finder, looked = VertebraFinder(build_model(config), config, torch.device("cpu")), []
+    frame = HeadFrame(Letterbox((320, 512), (320, 512)), np.array([[1.0, 0, 0], [0, 1.0, 0]]), (320, 320))
+
+    def look(picture, frames):
+        looked.append(len(frames))
+        return [finder.make_neck(NECK, np.full(13, 0.9), np.full(13, 2.0), each) for each in frames]
+
+    monkeypatch.setattr(finder, "look", look)
+    monkeypatch.setattr(finder, "locate", lambda picture: (None, strangeness))
+    monkeypatch.setattr(finder, "first_frames", lambda *others: [frame])
+    found = finder.find(np.zeros((512, 320), dtype=np.uint8), landmarks_px)
+    assert found.is_seen == seen and (len(looked) > 1) == at_length
+
+
 def test_one_neck_found_in_several_frames_is_looked_at_again_once(monkeypatch):
     config = make_config("vertebrae", neck_shape=tuple(NECK.flatten().tolist()))
     finder = VertebraFinder(build_model(config), config, torch.device("cpu"))
