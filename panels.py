@@ -120,11 +120,7 @@ def norm_text(row: dict) -> str:
 
 
 def deviation_bar(row: dict, language: str) -> str:
-    """A row's place beside the norm's band as a small SVG: hollow where the norm is a range."""
-
-    def across(where: float) -> float:
-        return BAR_WIDTH * (0.5 + 0.45 * max(-1.0, min(1.0, where / BAR_DEVIATIONS)))
-
+    """A row's place beside the norm's band as a small SVG."""
     middle, left, right = BAR_HEIGHT / 2, across(-1), across(1)
     label = say("above the norm" if row["level"] == "high" else "below the norm", language)
     label = say(row["reading"], language) if row["level"] in ("normal", UNSURE) else label
@@ -134,19 +130,27 @@ def deviation_bar(row: dict, language: str) -> str:
     if row["low95"] is not None:
         ends = across(place(row, row["low95"])), across(place(row, row["high95"]))
         parts.append(f'<path class="range" d="M{ends[0]:.1f} {middle:g}H{ends[1]:.1f}"/>')
-    hollow = " hollow" if row["deviation"] is None else ""
-    where = place(row, row["value"])
-    if abs(where) > BAR_DEVIATIONS:  # beyond the picture: an arrow, as in the wigglegram
-        way = math.copysign(1.0, where)
-        start = across(where) - 3 * way
-        arrow = f"M{start:.1f} {middle - 4:g}L{start + 7 * way:.1f} {middle:g}L{start:.1f} {middle + 4:g}z"
-        parts.append(f'<path class="dot{hollow}" d="{arrow}"/>')
-    else:
-        parts.append(f'<circle class="dot{hollow}" cx="{across(where):.1f}" cy="{middle:g}" r="3.4"/>')
+    parts.append(value_mark(place(row, row["value"]), "dot" if row["deviation"] is not None else "dot hollow"))
     return (
         f'<svg viewBox="0 0 {BAR_WIDTH:g} {BAR_HEIGHT:g}" role="img" aria-label="{escape(label, quote=True)}">'
         f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
     )
+
+
+def across(where: float) -> float:
+    """A place in standard deviations from the norm to the bar's x; what lies beyond the bar is at its end."""
+    return BAR_WIDTH * (0.5 + 0.45 * max(-1.0, min(1.0, where / BAR_DEVIATIONS)))
+
+
+def value_mark(where: float, kind: str) -> str:
+    """The value on its bar: a dot, hollow where the norm is a range; beyond the bar an arrow, as in the wigglegram."""
+    middle = BAR_HEIGHT / 2
+    if abs(where) <= BAR_DEVIATIONS:
+        return f'<circle class="{kind}" cx="{across(where):.1f}" cy="{middle:g}" r="3.4"/>'
+    way = math.copysign(1.0, where)
+    start = across(where) - 3 * way
+    arrow = f"M{start:.1f} {middle - 4:g}L{start + 7 * way:.1f} {middle:g}L{start:.1f} {middle + 4:g}z"
+    return f'<path class="{kind}" d="{arrow}"/>'
 
 
 def footnotes(table: dict[str, dict], language: str) -> str:

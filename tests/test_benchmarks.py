@@ -1,6 +1,7 @@
 """What the benchmarks measure with, and the figures that they work out of logs."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -19,8 +20,6 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory 
 
 @linux
 def test_memory_is_that_of_a_command_and_of_what_it_starts(tmp_path):
-    import os
-
     assert tree_memory_mb(os.getpid()) == pytest.approx(memory_mb(), rel=0.1)
     hold = "import time; held = bytearray(60_000_000); time.sleep(1.5)"
     script = tmp_path / "starter.py"
