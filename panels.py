@@ -228,11 +228,11 @@ def stage_title(reading: "Reading", language: str) -> str:
 
 def why_no_stage(reading: "Reading") -> str:
     """Why nothing is said of the neck."""
-    told = [text for text in reading.warnings if "CVM stage" in text]
-    if told:
-        return told[0]
-    if reading.warnings and not reading.known.any():  # refused as a whole: why, its first warning says
-        return reading.warnings[0]
+    of_stage = [text for text in reading.told if "CVM stage" in text]
+    if of_stage:
+        return of_stage[0]
+    if reading.told and not reading.known.any():  # refused as a whole: why, its first warning says
+        return reading.told[0]
     return "These weights do not read the neck, so no CVM stage is named."
 
 

@@ -205,7 +205,7 @@ def predict_film(
     reading = read(predictors, film, name, pixel_size_mm)
     is_blank = not reading.known.any() and reading.cervical is None
     if is_blank:
-        tqdm.write(f"{path}: {' '.join(reading.warnings) or 'nothing was found on it.'}")
+        tqdm.write(f"{path}: {' '.join(reading.told) or 'nothing was found on it.'}")
     if options.overlay:
         title = f"{name}: nothing placed" if is_blank else name
         overlay = draw_film(film, reading.points_px, numbers=True, title=title)

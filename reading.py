@@ -48,6 +48,7 @@ class Reading:
     weights: tuple[str, ...] = ()  # name and hash of each file of weights that took part
     cervical: Cervical | None = None  # the neck
     interval_factors: dict[str, float] = field(default_factory=dict)  # see intervals.py
+    outside: tuple[str, ...] = ()  # symbols of the points left out, since they would lie outside the film
 
     @property
     def known(self) -> np.ndarray:
@@ -92,12 +93,9 @@ class Reading:
 
     @property
     def told(self) -> list[str]:
-        """The warnings, with one sentence for all points that lie outside the film: a film cut close has many."""
-        outside = {OUTSIDE.format(symbol): symbol for symbol in SYMBOLS}
-        gone = [outside[text] for text in self.warnings if text in outside]
-        if len(gone) < 2:
-            return list(self.warnings)
-        return [*(text for text in self.warnings if text not in outside), ALL_OUTSIDE.format(", ".join(gone))]
+        """The warnings, and in one sentence the points that lie outside the film: one cut close has many."""
+        sentence = OUTSIDE if len(self.outside) == 1 else ALL_OUTSIDE
+        return self.warnings + ([sentence.format(", ".join(self.outside))] if self.outside else [])
 
     def cautions(self) -> list[str]:
         """What is to be told of the film, and of its scale."""
@@ -111,16 +109,15 @@ class Reading:
             index = LANDMARK_INDEX[symbol]
             points[index], radius[index], taught[index] = point_px, np.nan, USER
             confidence[index], spread[index] = np.nan, np.nan
-        mended = {OUTSIDE.format(symbol) for symbol in points_px}
         return replace(
             self, points_px=points, radius95_px=radius, taught_by=tuple(taught), confidence=confidence,
-            spread_px=spread, warnings=[text for text in self.warnings if text not in mended],
+            spread_px=spread, outside=tuple(symbol for symbol in self.outside if symbol not in points_px),
         )  # fmt: skip
 
 
 def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm: float | None) -> Reading:
     """Reads a film, (height, width) uint8, with one or more models: each point and the stage is that of the first
-    model that gives it. Points outside the film are left out, with a warning.
+    model that gives it. Points outside the film are left out, which the reading tells.
     """
     points_px, taught_by = np.full((LANDMARK_COUNT, 2), np.nan), [""] * LANDMARK_COUNT
     confidence, spread_px, radius95_px = (np.full(LANDMARK_COUNT, np.nan) for _ in range(3))
@@ -140,13 +137,12 @@ def read(predictors: list[Predictor], film: np.ndarray, name: str, pixel_size_mm
         cervical = cervical or prediction.cervical
         warnings += [text for text in prediction.warnings if text not in warnings]
     outside = ((points_px < -0.5) | (points_px > np.array(film.shape[::-1]) - 0.5)).any(axis=1)
-    warnings += [OUTSIDE.format(SYMBOLS[index]) for index in np.flatnonzero(outside)]
     points_px[outside], confidence[outside], spread_px[outside], radius95_px[outside] = np.nan, np.nan, np.nan, np.nan
     taught_by = tuple("" if gone else teacher for gone, teacher in zip(outside, taught_by, strict=True))
     return Reading(
         name, film.shape[::-1], pixel_size_mm, points_px, confidence, spread_px, radius95_px, taught_by, stage,
         probabilities, warnings, weights=tuple(predictor.weights for predictor in predictors), cervical=cervical,
-        interval_factors=factors,
+        interval_factors=factors, outside=tuple(SYMBOLS[index] for index in np.flatnonzero(outside)),
     )  # fmt: skip
 
 

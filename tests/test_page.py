@@ -155,7 +155,7 @@ def knows_less(served):
     def leave_out(*symbols: str) -> None:
         points = full.points_px.copy()
         points[[LANDMARK_INDEX[symbol] for symbol in symbols]] = np.nan
-        reader.reading = replace(full, points_px=points, warnings=["R would lie outside the film and is left out."])
+        reader.reading = replace(full, points_px=points, outside=("R",))
 
     yield leave_out
     reader.reading = full

@@ -91,11 +91,10 @@ def test_an_impossible_scale_is_doubted_and_what_follows_is_said(pixel_size_mm, 
 
 def test_points_outside_the_film_are_told_in_one_sentence():
     """A film cut close lacks many; a line for each would push the results out of sight."""
-    gone = [OUTSIDE.format(symbol) for symbol in ("B", "Me", "Po")]
-    reading = make_reading(warnings=["It is a negative.", *gone])
+    reading = make_reading(warnings=["It is a negative."], outside=("B", "Me", "Po"))
     assert reading.cautions() == ["It is a negative.", "B, Me, Po would lie outside the film and are left out."]
     assert reading.corrected({"Me": (9.0, 9.0)}).cautions()[1].startswith("B, Po would")
-    assert reading.corrected({"Me": (9.0, 9.0), "B": (9.0, 9.0)}).cautions()[1] == gone[2]
+    assert reading.corrected({"Me": (9.0, 9.0), "B": (9.0, 9.0)}).cautions()[1] == OUTSIDE.format("Po")
     assert say(reading.cautions()[1], "ko").startswith("B, Me, Po 점들은")
 
 
