@@ -56,8 +56,7 @@ class HeadFinder:
     def see(self, views: list[np.ndarray], frames: list[HeadFrame]) -> dict[str, torch.Tensor]:
         """What the model makes of the heads in these frames."""
         close = [index for index, frame in enumerate(frames) if frame.film_share < CLOSE_CUT]
-        ways_on = [WAYS_ON[0] if index in close else cv2.BORDER_CONSTANT for index in range(len(frames))]
-        shown = [replace(frame, beyond=way_on) for frame, way_on in zip(frames, ways_on, strict=True)]
+        shown = [replace(frame, beyond=WAYS_ON[0]) if index in close else frame for index, frame in enumerate(frames)]
         outputs = self.run([frame.apply(view) for frame, view in zip(shown, views, strict=True)])
         if close:
             other = self.run([replace(frames[index], beyond=WAYS_ON[1]).apply(views[index]) for index in close])

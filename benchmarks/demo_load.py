@@ -11,7 +11,6 @@ import http.client
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.measuring import ROOT, command_environment, hardware, memory_mb
+from benchmarks.measuring import ROOT, command_environment, free_port, hardware, memory_mb
 from config import SYMBOLS, UserError
 from flags import DEFAULT_OUTPUT
 from images import decode_picture
@@ -233,13 +232,6 @@ def traces(folder: Path, films: list[bytes]) -> int:
     pieces = [data[len(data) // 2 : len(data) // 2 + 64] for data in films]
     contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     return sum(any(piece in content for piece in pieces) for content in contents)
-
-
-def free_port() -> int:
-    """A port of this machine that no one listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:

@@ -6,7 +6,6 @@ until the frame after the one that drew them. Needs playwright and a Chromium (r
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,11 +13,10 @@ import tempfile
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.measuring import ROOT, command_environment, hardware
+from benchmarks.measuring import ROOT, command_environment, hardware, installed_chromium
 from measurements import MEASUREMENTS
 
 ASKED_MS = 100.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 READ = ".ceph[data-state=points][aria-busy=false]"
 # What changed is drawn after the next frame's callbacks, so those of the frame after that come when it is to be seen.
 CLOCK = """() => {
@@ -73,14 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; 1 if most edits took longer than asked."""
     options = make_parser().parse_args(arguments)
     print(hardware())
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as player:
         command = [sys.executable, str(ROOT / "demo.py"), "--device", "cpu"]
         settings = {"stdout": subprocess.PIPE, "text": True, "cwd": folder, "env": command_environment()}
         with subprocess.Popen(command, **settings) as process:
             try:
                 address = next(line for line in process.stdout if "http" in line).split()[-1]
-                browser = player.chromium.launch(executable_path=path, args=["--no-sandbox"])
+                browser = player.chromium.launch(executable_path=installed_chromium(), args=["--no-sandbox"])
                 page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
                 page.set_default_timeout(120_000)
                 page.goto(address)

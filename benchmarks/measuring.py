@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import os
 import platform
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -61,6 +63,25 @@ def add_only(parser: argparse.ArgumentParser, *parts: str) -> None:
 def last_line(text: str) -> str:
     """Where a command names its mistake."""
     return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def free_port() -> int:
+    """A port of this machine that no one listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def installed_chromium() -> str | None:
+    """The system's Chromium; None where playwright must bring its own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def finished(out: Path) -> int:
+    """How many films an unfinished prediction has done."""
+    journals = list(out.glob("*.unfinished.jsonl"))
+    return max(0, journals[0].read_bytes().count(b"\n") - 1) if journals else 0
 
 
 def make_phantoms(folder: Path, films: int, valid: int = 0, seed: int = 11) -> Path:

@@ -9,7 +9,6 @@ is asked. The weights are copied away from those of the neck beside them, but fo
 import argparse
 import json
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -27,7 +26,18 @@ import numpy as np
 import torch
 
 from benchmarks.log_baseline import CELLS, SIDE
-from benchmarks.measuring import ROOT, add_only, call, command_environment, hardware, make_phantoms, side_by_side, watch
+from benchmarks.measuring import (
+    ROOT,
+    add_only,
+    call,
+    command_environment,
+    finished,
+    free_port,
+    hardware,
+    make_phantoms,
+    side_by_side,
+    watch,
+)
 from checkpoint import save_weights
 from config import UserError, make_config
 from films import scan_split
@@ -121,9 +131,7 @@ def judge_start(rounds: int) -> None:
 
 def start_seconds() -> float:
     """One start of the demo."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started = time.perf_counter()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [sys.executable, "demo.py", "--port", str(port)]
@@ -232,12 +240,6 @@ def kill_twice(command: list, out: Path, count: int) -> list[int]:
         process.wait()
         done.append(finished(out))
     return done
-
-
-def finished(out: Path) -> int:
-    """How many films an unfinished prediction has done."""
-    journals = list(out.glob("*.unfinished.jsonl"))
-    return max(0, journals[0].read_bytes().count(b"\n") - 1) if journals else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,17 @@ import time
 from pathlib import Path
 
 from benchmarks.faults import same
-from benchmarks.measuring import ROOT, add_only, call, command_environment, hardware, last_line, make_phantoms
-from benchmarks.prediction import finished
+from benchmarks.measuring import (
+    ROOT,
+    add_only,
+    call,
+    command_environment,
+    finished,
+    free_port,
+    hardware,
+    last_line,
+    make_phantoms,
+)
 from checkpoint import epoch_path, list_epochs, load_checkpoint
 from config import UserError
 from films import films_folder
@@ -59,9 +67,7 @@ class Node:
 
 def train_nodes(nodes: list[Node], kill_after: int | None = None) -> list[int]:
     """Trains on all nodes, or until the first has a checkpoint of an epoch; their exit statuses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     place = f"--nnodes {NODES} --nproc-per-node 1 --master-addr 127.0.0.1 --master-port {port} --node-rank".split()
     processes = [node.train("-m", "torch.distributed.run", *place, str(rank)) for rank, node in enumerate(nodes)]
     started = time.monotonic()

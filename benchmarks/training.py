@@ -207,14 +207,8 @@ def judge_processes(options: argparse.Namespace, folder: Path) -> None:
     cores = torch.get_num_threads()
     for count in (1, 2):
         threads = max(1, cores // count)
-        command = [
-            *(TWO_PROCESSES if count == 2 else []),
-            "train.py",
-            "--threads",
-            threads,
-            *train_flags(options, dataset, folder / str(count)),
-        ]
-        run, memory = watch(*command, "--no-valid", "--epochs", EPOCHS)
+        launcher, flags = TWO_PROCESSES if count == 2 else [], train_flags(options, dataset, folder / str(count))
+        run, memory = watch(*launcher, "train.py", *flags, "--threads", threads, "--no-valid", "--epochs", EPOCHS)
         if run.returncode != 0:
             raise UserError(f"Training in {count} processes failed: {last_line(run.stderr)}")
         rate = FILMS / float(np.median([float(row["seconds"]) for row in read_log(folder / str(count))[1:]]))

@@ -19,6 +19,7 @@ from fake_hub import WRITER, FakeHub
 
 import phantom
 from annotations import MachineRecord, write_landmarks, write_machines, write_stage
+from benchmarks.measuring import installed_chromium
 from config import ANNOTATORS, LANDMARK_COUNT
 from images import write_png
 
@@ -182,11 +183,9 @@ def served(uploads):
 def browser():
     """A headless Chromium: the system's, or playwright's own."""
     playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
     with playwright.sync_playwright() as player:
         try:
-            browser = player.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            browser = player.chromium.launch(executable_path=installed_chromium(), args=["--no-sandbox"])
         except playwright.Error:
             pytest.skip("no Chromium is installed: apt-get install chromium, or playwright install chromium")
         yield browser
