@@ -327,10 +327,12 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of training: "auto" takes bf16 where the hardware has it, fp16 on older cards, else float32."""
+    """The arithmetic of training: "auto" takes bf16 where the hardware has units for it, fp16 on older cards, else
+    float32.
+    """
     if name != "auto":
         return {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
-    has_bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if has_bf16 else torch.float32
+    # Without AMX bf16 convolutions work too, but take longer than float32 (`benchmarks.training --only variants`).
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32

@@ -41,7 +41,7 @@ from stage_training import StageTrainer
 from thumbnails import KINDS, SIDE
 from trainer import make_optimizer, pick_precision
 
-# One setting changed at a time; "auto" is bf16 where the hardware has it.
+# One setting changed at a time; "auto" is bf16 where the hardware has units for it.
 VARIANTS = {
     "as it is": [],
     "float32": ["--precision", "float32"],
