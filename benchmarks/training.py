@@ -1,12 +1,14 @@
 """How fast and how large training is: `python -m benchmarks.training [--only models variants processes]`.
 
-Steps of every model on one batch of noise, each model in a process of its own, so that its peak memory is its own;
-then `landmarks` with one setting changed at a time, and one process against two. With `--race DIR`, instead of these,
-`landmarks` and the log's U-Net are trained on real films until their validation error is small enough.
+Steps of every model, as `train.py` takes them, on one batch of noise, each model in a process of its own, so that its
+peak memory is its own; then `landmarks` with one setting changed at a time, and one process against two. With
+`--race DIR`, instead of these, `landmarks` and the log's U-Net are trained on real films until their validation error
+is small enough.
 """
 
 import argparse
 import csv
+import itertools
 import json
 import shlex
 import subprocess
@@ -31,15 +33,14 @@ from benchmarks.measuring import (
 )
 from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, Config, UserError, make_config
 from dataset import THUMBNAILS_PER_FILM
-from inference import pick_device, to_network_input
-from losses import film_losses
+from inference import pick_device
 from memory import keep_freed_memory
 from model import build_model, parameter_count
 from neck_dataset import THUMBNAILS
 from stage_input import MEASURE_COUNT, NeckSample
 from stage_training import StageTrainer
 from thumbnails import KINDS, SIDE
-from trainer import make_optimizer, pick_precision
+from trainer import Trainer
 
 # One setting changed at a time; "auto" is bf16 where the hardware has units for it.
 VARIANTS = {
@@ -62,16 +63,11 @@ def measure(options: argparse.Namespace) -> dict:
     keep_freed_memory()  # as train.py does
     device = pick_device(options.device)
     config = make_config(options.measure, pretrained=False, precision=options.precision or "auto")
-    torch.manual_seed(0)
-    model = build_model(config).to(device, memory_format=memory_format(options)).train()
-    if options.compile:
-        model.compile()
-    batch, optimizer = noise_batch(config, device, options), make_optimizer(model, config)
-    dtype = pick_precision(config.precision, device)
+    trainer, batch = make_trainer(config, device, options), noise_batch(config)
     base_mb, seconds = memory_mb(), []
     for number in range(options.steps + 1):
         started = time.perf_counter()
-        step(model, optimizer, batch, config, dtype, device)
+        trainer.train_step(trainer.model, itertools.repeat(batch), config.batch_size)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds += [time.perf_counter() - started] if number else []  # the first one also prepares
@@ -80,16 +76,24 @@ def measure(options: argparse.Namespace) -> dict:
         "films_per_s": config.batch_size / float(np.median(seconds)),
         "peak_mb": peak_mb,
         "base_mb": 0.0 if device.type == "cuda" else base_mb,
-        "millions": parameter_count(model) / 1e6,
+        "millions": parameter_count(trainer.model) / 1e6,
         "batch": config.batch_size,
         "size": "x".join(map(str, config.image_size)),
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": str(trainer.autocast_dtype).removeprefix("torch."),
     }
 
 
-def memory_format(options: argparse.Namespace) -> torch.memory_format:
-    """channels_last, as training has it, or the plain order."""
-    return torch.contiguous_format if options.planar else torch.channels_last
+def make_trainer(config: Config, device: torch.device, options: argparse.Namespace) -> Trainer:
+    """What takes the steps in train.py, without films."""
+    torch.manual_seed(0)
+    model = build_model(config)
+    if options.compile:
+        model.compile()
+    trainer = Trainer(config, model, range(config.batch_size), None, Path(), device, quiet=True)
+    trainer.model.train()
+    if options.planar:
+        trainer.model.to(memory_format=torch.contiguous_format)
+    return trainer
 
 
 def measure_stages(options: argparse.Namespace) -> dict:
@@ -106,39 +110,24 @@ def measure_stages(options: argparse.Namespace) -> dict:
     return {"seconds": seconds, "members": config.members, "peak_mb": peak_mb, "own_mb": peak_mb - base_mb}
 
 
-def noise_batch(config: Config, device: torch.device, options: argparse.Namespace) -> dict[str, torch.Tensor]:
+def noise_batch(config: Config) -> dict[str, torch.Tensor]:
     """Noise in place of a batch of films, shaped as the loader gives them."""
     generator = torch.Generator().manual_seed(0)
-    height, width = config.image_size
-    films = torch.randint(0, 256, (config.batch_size, height, width), dtype=torch.uint8, generator=generator)
+    films, (height, width) = config.batch_size, config.image_size
     count = len(VERTEBRAL_POINTS) if config.finds_vertebrae else LANDMARK_COUNT
-    points = torch.rand(config.batch_size, count, 2, generator=generator) * torch.tensor([width, height])
     batch = {
-        "image": to_network_input(films, device).contiguous(memory_format=memory_format(options)),
-        "points_net": points.to(device),
-        "stage": torch.randint(0, STAGE_COUNT, (config.batch_size,), generator=generator).to(device),
+        "image": torch.randint(0, 256, (films, height, width), dtype=torch.uint8, generator=generator),
+        "points_net": torch.rand(films, count, 2, generator=generator) * torch.tensor([width, height]),
+        "stage": torch.randint(0, STAGE_COUNT, (films,), generator=generator),
     }
     if config.head_frame or config.finds_vertebrae:
-        shown = config.batch_size, THUMBNAILS if config.finds_vertebrae else THUMBNAILS_PER_FILM
-        thumbnails = torch.randint(0, 256, (shown[0] * shown[1], SIDE, SIDE), dtype=torch.uint8, generator=generator)
-        batch["thumbnails"] = to_network_input(thumbnails, device).contiguous(memory_format=memory_format(options))
-        batch["thumbnail_points"] = (torch.rand(*shown, count, 2, generator=generator) * SIDE).to(device)
-        batch["kinds"] = torch.zeros(*shown, len(KINDS), device=device)
+        shown = films, THUMBNAILS if config.finds_vertebrae else THUMBNAILS_PER_FILM
+        batch["thumbnails"] = torch.randint(0, 256, (*shown, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+        batch["thumbnail_points"] = torch.rand(*shown, count, 2, generator=generator) * SIDE
+        batch["kinds"] = torch.zeros(*shown, len(KINDS))
     if config.finds_vertebrae:
-        batch["box_net"] = torch.full((config.batch_size, 4), torch.nan, device=device)
+        batch["box_net"] = torch.full((films, 4), torch.nan)
     return batch
-
-
-def step(model, optimizer, batch: dict, config: Config, dtype: torch.dtype, device: torch.device) -> None:
-    """One optimiser step as the trainer takes it."""
-    inputs = [batch[name] for name in ("image", "thumbnails") if name in batch]
-    with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        outputs = model(*inputs)
-    film_losses(outputs, batch, config)["total"].mean().backward()
-    for parameters in model.gradient_groups():
-        torch.nn.utils.clip_grad_norm_(parameters, config.gradient_clip or 1e9)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
