@@ -229,7 +229,7 @@ class Config:
         0.998, "decay of the moving average of the weights, per step (0: off)", low=0, high=0.99999
     )
     gradient_clip: float = setting(1.0, "largest gradient norm (0: no limit)", low=0)
-    precision: str = setting("auto", "arithmetic of training; auto is bf16 where there are units for it", ("auto", "float32", "bf16", "fp16"))
+    precision: str = setting("auto", "arithmetic (auto: bf16 where fast)", ("auto", "float32", "bf16", "fp16"))
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
 
     landmarks: tuple[str, ...] = setting(SYMBOLS, "symbols of the points that the model was taught, in order")
