@@ -7,6 +7,7 @@ epoch, film). So the number of workers and an interruption change nothing.
 
 import argparse
 import hashlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -242,6 +243,11 @@ def make_loader(dataset: FilmDataset, batches: EpochPlan | list, workers: int, d
         pin_memory=device.type == "cuda",
         worker_init_fn=start_worker,
     )
+
+
+def default_workers(device: torch.device) -> int:
+    """How many processes prepare films: on a CPU training itself needs every core; a card must be kept busy."""
+    return min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
 
 
 def start_worker(worker: int) -> None:

@@ -20,7 +20,7 @@ from cache import FilmCache
 from cervical import STAGE_NAME, VERTEBRAE_NAME
 from checkpoint import BEST_NAME, load_weights
 from config import RECIPES, Config, UserError
-from dataset import EpochPlan, FilmDataset, describe_data
+from dataset import EpochPlan, FilmDataset, default_workers, describe_data
 from films import Film, films_fingerprint, impossible_points
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT, add_config_flags, config_from_flags
 from inference import pick_device
@@ -274,11 +274,6 @@ def make_sets(
     processes.wait()
     valid_set = FilmDataset(held_out, config, cache) if held_out is not None else None
     return FilmDataset(films, config, cache, training=True), valid_set
-
-
-def default_workers(device: torch.device) -> int:
-    """On a CPU training itself needs every core; a card must be kept busy."""
-    return min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
 
 
 def run_trainer(trainer: Trainer, say) -> int:

@@ -16,11 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import train
+from benchmarks.anatomies import read_shapes
 from cache import FilmCache
 from checkpoint import epoch_path, list_epochs
 from config import UserError
 from dataset import FilmDataset
-from files import read_csv
 from flags import DEFAULT_CACHE
 from inference import load_predictor, pick_device
 from metrics import majority_figures, stage_figures
@@ -54,10 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     add("--only", nargs="*", default=[], metavar="TEXT", help="recipes whose name holds one of these")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: %(default)s)")
     options = parser.parse_args(arguments)
-    print("| recipe | accuracy | quadratic kappa | macro-F1 | within one stage |\n|---|---|---|---|---|")
     try:
+        if options.dataset is None and options.shapes is None:
+            raise UserError("There is nothing to judge; add --dataset DIR, --shapes FILE or both.")
+        recipes = choose_recipes(options.only)
+        print("| recipe | accuracy | quadratic kappa | macro-F1 | within one stage |\n|---|---|---|---|---|")
         if options.dataset is not None:
-            run_ladder(options)
+            run_ladder(recipes, options)
         if options.shapes is not None:
             judge_shapes(options.shapes)
     except UserError as error:
@@ -66,19 +69,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run_ladder(options: argparse.Namespace) -> None:
+def choose_recipes(only: list[str]) -> list[str]:
+    """The recipes whose name holds one of these texts; all where none is given.
+
+    Raises:
+        UserError: there is none.
+    """
+    chosen = [name for name in RECIPES if not only or any(text in name for text in only)]
+    if not chosen:
+        raise UserError(f"No recipe has a name with {' or '.join(only)}; name parts of {'; '.join(RECIPES)}.")
+    return chosen
+
+
+def run_ladder(recipes: list[str], options: argparse.Namespace) -> None:
     """Trains and judges each recipe."""
     judged = split_folds(training_films(options.dataset)[0], FOLDS, seed=0)[0]
-    for name, flags in RECIPES.items():
-        if options.only and not any(text in name for text in options.only):
-            continue
-        run = "ladder_" + name.replace(", ", "_").replace("-", "")
-        places = ["--dataset", options.dataset, "--output", options.output, "--cache", options.cache, "--run", run]
-        budget = ["--folds", FOLDS, "--fold", 0, "--epochs", options.epochs, "--schedule", "cosine", "--patience", 0]
-        rest = ["--no-pretrained", "--device", options.device]
-        if train.main([str(part) for part in (*flags, *places, *budget, *rest)]) != 0:
-            raise UserError(f"{name} could not be trained.")
-        folder = options.output / run
+    for name in recipes:
+        folder = train_recipe(name, options)
         predictor = load_predictor(epoch_path(folder, list_epochs(folder)[-1]), pick_device(options.device))
         cache = FilmCache(options.cache, options.dataset, predictor.config.cached_size)
         predictions, _ = predictor.predict_films(FilmDataset(judged, predictor.config, cache))
@@ -87,16 +94,27 @@ def run_ladder(options: argparse.Namespace) -> None:
     show("always the most frequent stage", figures["majority"])
 
 
+def train_recipe(name: str, options: argparse.Namespace) -> Path:
+    """Trains a recipe from the beginning, whatever run there was, and returns its folder."""
+    run = "ladder_" + name.replace(", ", "_").replace("-", "")
+    places = ["--dataset", options.dataset, "--output", options.output, "--cache", options.cache, "--run", run]
+    budget = ["--folds", FOLDS, "--fold", 0, "--epochs", options.epochs, "--schedule", "cosine", "--patience", 0]
+    # A finished run would be left alone, and what an older program trained be judged as if it were today's.
+    rest = ["--no-pretrained", "--restart", "--device", options.device]
+    if train.main([str(part) for part in (*RECIPES[name], *places, *budget, *rest)]) != 0:
+        raise UserError(f"{name} could not be trained.")
+    return options.output / run
+
+
 def judge_shapes(path: Path) -> None:
     """The stage from facial landmarks alone, by a regularised logistic regression in five-fold cross-validation.
 
     Each film of the table is squeezed in its own way, so shapes are first brought to their mean by an affine map:
     only what no such map undoes is left to learn from.
     """
-    rows = read_csv(path)
-    symbols = [column[:-2] for column in rows[0] if column.endswith("_x")]
-    shapes = np.array([[[float(row[f"{symbol}_{axis}"]) for axis in "xy"] for symbol in symbols] for row in rows])
-    stages = np.array([int(row["cvm_stage"]) for row in rows])
+    shapes, stages = read_shapes(path)
+    if stages is None:
+        raise UserError(f"{path} has no column cvm_stage; name a table with stages.")
     features = affinely_aligned(shapes).reshape(len(shapes), -1)
     best = None
     for penalty in PENALTIES:

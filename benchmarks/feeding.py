@@ -23,7 +23,7 @@ from augment import LEVELS, Augmenter, make_geometry, make_intensity
 from benchmarks.measuring import add_only, hardware, make_phantoms, memory_mb, side_by_side
 from cache import FilmCache
 from config import Config, UserError, make_config
-from dataset import EpochPlan, FilmDataset, describe_data, make_loader, start_worker
+from dataset import EpochPlan, FilmDataset, default_workers, describe_data, make_loader, start_worker
 from films import Film, scan_split
 from geometry import gaussian_profiles, net_to_cells
 from inference import pick_device
@@ -94,7 +94,7 @@ def judge_loaders(dataset: Path, folder: Path, workers: int, rounds: int, device
     print("| loader | workers | films/s ours | films/s the log's way | times |\n|---|---|---|---|---|", flush=True)
     for name, head_frame, extras in (
         ("the same augmentations", False, False),
-        ("ours with polarity, artefacts and elastic warps", False, True),
+        ("ours with polarity and artefacts", False, True),
         ("and with the head found, four thumbnails a film", True, True),
     ):
         config = describe_data(make_config("landmarks", image_size=(512, 512), head_frame=head_frame), films)
@@ -102,11 +102,11 @@ def judge_loaders(dataset: Path, folder: Path, workers: int, rounds: int, device
         cache.build(films, quiet=True)
         ours = FilmDataset(films, config, cache, training=True)
         if not extras:
-            settings = replace(LEVELS[config.augmentation], polarity=0.0, artefacts=0.0, elastic=0.0)
+            settings = replace(LEVELS[config.augmentation], polarity=0.0, artefacts=0.0)
             ours.augmenter = Augmenter(settings)
         log = LogDataset(films, config, ours.columns)
         ways = {"ours": our_epoch(ours, config, workers, device), "log": log_epoch(log, config, workers, device)}
-        seconds = side_by_side(ways, rounds)
+        seconds = side_by_side(ways, rounds, device)
         rates = {way: len(films) / each for way, each in seconds.items()}
         row = f"{rates['ours']:.1f} | {rates['log']:.1f} | {rates['ours'] / rates['log']:.1f}"
         print(f"| {name} | {workers} | {row} |", flush=True)
@@ -143,27 +143,29 @@ def judge_steps(dataset: Path, folder: Path, workers: int, rounds: int, device: 
     print(f"| {trainer.autocast_dtype}, batches of {size} on {device} | {workers} | {row} |", flush=True)
 
 
+def copies_of(films: list[Film], cache: FilmCache, number: int) -> list[Film]:
+    """So many films with names and labels of their own, whose prepared pictures are links to those of `films`."""
+    copies = []
+    for index in range(number):
+        film = films[index % len(films)]
+        labels = {name: getattr(film, name).copy() for name in ("annotators_px", "by_reader", "unsure")}
+        copies.append(replace(film, film_id=f"copy{index}", **labels))
+        path = cache.path(copies[-1])
+        if not path.exists():
+            path.symlink_to(cache.path(film))
+    return copies
+
+
 def judge_memory(dataset: Path, folder: Path, count: int) -> None:
     """Prints what `count` films take in memory, their labels and, after a pass, their pictures."""
     films = scan_split(dataset, "train")[:8]
     config = describe_data(make_config("landmarks", image_size=(128, 128), head_frame=False), films)
     cache = FilmCache(folder / "cache", dataset, config.cached_size)
     cache.build(films, quiet=True)
-    entries = [cache.path(film) for film in films]
     print("\n| films | MB with their labels | MB after a pass | MB per 1,000 films |\n|---|---|---|---|", flush=True)
     first = None
     for number in (count // 100, count):
-        many = []
-        for index in range(number):
-            film = films[index % len(films)]
-            copy = replace(
-                film, film_id=f"copy{index}", annotators_px=film.annotators_px.copy(),
-                by_reader=film.by_reader.copy(), unsure=film.unsure.copy(),
-            )  # fmt: skip
-            path = cache.path(copy)
-            if not path.exists():
-                path.symlink_to(entries[index % len(films)])
-            many.append(copy)
+        many = copies_of(films, cache, number)
         before = memory_mb()
         dataset_of_many = FilmDataset(many, config, cache, training=True)
         for index in range(len(many)):
@@ -179,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Films per second of the loader, and what it costs a training step.")
     add_only(parser, "loaders", "steps", "memory")
     parser.add_argument("--dataset", type=Path, help="data set with train (default: 48 phantoms)")
-    parser.add_argument("--workers", type=int, help="processes that prepare films (default: 0 on a CPU, 8 on a card)")
+    parser.add_argument("--workers", type=int, help="processes that prepare films (default: as train.py)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--many", type=int, default=20_000, help="films for the memory (default: %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -187,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_freed_memory()  # as train.py does
     try:
         device = pick_device(options.device)
-        workers = options.workers if options.workers is not None else 8 if device.type == "cuda" else 0
+        workers = default_workers(device) if options.workers is None else options.workers
         print(hardware() + "\n")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

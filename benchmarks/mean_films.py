@@ -14,12 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis import measure
-from anatomy import VERTEBRAL_POINTS
 from config import LANDMARK_COUNT, LANDMARK_INDEX, UserError
-from files import read_json, write_bytes, write_json
+from files import write_bytes, write_json
 from films import Film, scan_split
 from head import fit_similarity, join_matrices, move_points, shape_size
 from images import read_film
+from neck import with_vertebrae
 
 LEAST_FILMS = 100  # fewer would be too near to single patients to be shown
 # ISBI 2015's films have 58.5 mm between them at the size that the challenge states, less than skulls do.
@@ -63,36 +63,43 @@ def write_examples(dataset: Path, vertebrae: Path | None, output: Path) -> None:
     films = [film for film in scan_split(dataset, "train") if film.pixel_size_mm]
     if len(films) < LEAST_FILMS:
         raise UserError(f"{dataset} has {len(films)} films with a pixel size; a mean to show needs {LEAST_FILMS}.")
-    pictures, shapes, pixel_size_mm = load(films, vertebrae)
+    films = with_vertebrae(films, vertebrae)
+    if vertebrae is not None and not any(film.vertebrae.known.any() for film in films):
+        raise UserError(f"{vertebrae} has no vertebral points of {dataset}'s training films; name another folder.")
+    pictures, shapes, pixel_size_mm = load(films)
     aligned, moves = align(shapes)
     complete = fill(aligned)
-    mean = complete.mean(axis=0)
-    size = pictures[0].shape[::-1]
+    mean, size = complete.mean(axis=0), pictures[0].shape[::-1]
     on_films = [
         move_points(shape, cv2.invertAffineTransform(move)) for shape, move in zip(complete, moves, strict=True)
     ]
-    fields = [warp_field(mean, points, size) for points in on_films]
-    average = average_films(pictures, fields, size)
+    average = average_films(pictures, [warp_field(mean, points, size) for points in on_films], size)
     entries = []
     for name, title, anb, steepness in EXAMPLES:
         shape = shape_at(complete, pixel_size_mm, anb, steepness)
         picture = look_like_film(remap(average, warp_field(shape, mean, size)))
-        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        assert done, "OpenCV could not encode a film"
-        write_bytes(output / f"{name}.jpg", data.tobytes())
-        own_size_mm = round(SELLA_NASION_MM / np.linalg.norm(np.subtract(*shape[[SELLA, NASION]])), 4)
-        table = measure(shape[:LANDMARK_COUNT], own_size_mm)
-        built = {measured: round(table[measured]["value"], 1) for measured in ("SNA", "SNB", "ANB", "SN-GoGn", "Wits")}
-        print(f"{name}: {built}, {len(data) / 1000:.0f} kB")
-        entries.append({
-            "file": f"{name}.jpg", "title": title, "class": title.split()[-1], "pixel_size_mm": own_size_mm,
-            "measurements": built,
-        })  # fmt: skip
+        entries.append(write_example(output / f"{name}.jpg", title, picture, shape))
     write_json(output / "examples.json", entries)
 
 
-def load(films: list[Film], vertebrae: Path | None) -> tuple[list[np.ndarray], np.ndarray, float]:
-    """The films at one size (H, W) uint8, their points (F, 42, 2) on them with NaN where unknown, and the pixel size.
+def write_example(path: Path, title: str, picture: np.ndarray, shape: np.ndarray) -> dict:
+    """Writes a film (H, W) uint8 whose points are `shape` (K, 2); what the page is to know of it."""
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert done, "OpenCV could not encode a film"
+    write_bytes(path, data.tobytes())
+    own_size_mm = round(SELLA_NASION_MM / np.linalg.norm(np.subtract(*shape[[SELLA, NASION]])), 4)
+    table = measure(shape[:LANDMARK_COUNT], own_size_mm)
+    built = {measured: round(table[measured]["value"], 1) for measured in ("SNA", "SNB", "ANB", "SN-GoGn", "Wits")}
+    print(f"{path.stem}: {built}, {len(data) / 1000:.0f} kB")
+    return {
+        "file": path.name, "title": title, "class": title.split()[-1], "pixel_size_mm": own_size_mm,
+        "measurements": built,
+    }  # fmt: skip
+
+
+def load(films: list[Film]) -> tuple[list[np.ndarray], np.ndarray, float]:
+    """The films at one size (H, W) uint8, their points (F, K, 2) on them with NaN where unknown, and the pixel size. K
+    is 42, or 29 where no film has vertebral points.
 
     Raises:
         UserError: the films differ in size or pixel size.
@@ -104,22 +111,14 @@ def load(films: list[Film], vertebrae: Path | None) -> tuple[list[np.ndarray], n
         scales.add(round(film.pixel_size_mm * shrink, 6))
         size = (round(whole.shape[1] / shrink), HEIGHT)
         pictures.append(cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
-        points_px = np.vstack([film.truth_px(), read_vertebrae(vertebrae, film.film_id)])
+        points_px = np.vstack([film.truth_px(), film.vertebrae.points_px])
         shapes.append((points_px + 0.5) / shrink - 0.5)
     if len(scales) > 1 or len({picture.shape for picture in pictures}) > 1:
         raise UserError("The films differ in size or scale; mean_films takes those of one machine, as ISBI 2015's are.")
-    return pictures, np.array(shapes), scales.pop()
-
-
-def read_vertebrae(folder: Path | None, film_id: str) -> np.ndarray:
-    """(13, 2) a film's vertebral points; NaN where there is no file."""
-    points_px = np.full((len(VERTEBRAL_POINTS), 2), np.nan)
-    path = folder / f"{film_id}.json" if folder else None
-    if path is not None and path.exists():
-        for each in read_json(path)["shapes"]:
-            if each["label"] in VERTEBRAL_POINTS:
-                points_px[VERTEBRAL_POINTS.index(each["label"])] = each["points"][0]
-    return points_px
+    points = np.array(shapes)
+    if np.isnan(points[:, LANDMARK_COUNT:]).all():
+        points = points[:, :LANDMARK_COUNT]  # what is known nowhere cannot be foretold
+    return pictures, points, scales.pop()
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.anatomies import read_shapes
 from config import SPLITS, UserError
-from files import read_csv
 from films import Film, scan_split
 from images import read_film
 from metrics import mean_and_deviation, radial_error, success_rates
@@ -56,14 +56,11 @@ def judge_films(dataset: Path, split: str) -> str:
 
 def judge_shapes(path: Path) -> str:
     """Each anatomy against the mean of all others, in a line."""
-    rows = read_csv(path)
-    symbols = [column[:-2] for column in rows[0] if column.endswith("_x")]
-    shapes = np.array([[[float(row[f"{symbol}_{axis}"]) for axis in "xy"] for symbol in symbols] for row in rows])
+    shapes, _ = read_shapes(path)
     others = (shapes.sum(axis=0) - shapes) / (len(shapes) - 1)
     px256 = mean_and_deviation(radial_error(others, shapes))[0]
-    return (
-        f"mean of the other anatomies: {px256:.2f} px of a 256 stretch ({len(shapes)} anatomies, {len(symbols)} points)"
-    )
+    count, points = shapes.shape[:2]
+    return f"mean of the other anatomies: {px256:.2f} px of a 256 stretch ({count} anatomies, {points} points)"
 
 
 def film_size(film: Film) -> np.ndarray:

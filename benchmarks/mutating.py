@@ -38,6 +38,57 @@ def mutate(seed: Seed, number: int) -> tuple[bytes, str]:
     return vary_bytes(seed.data, generator), "vary_bytes"
 
 
+# --- blind changes ----------------------------------------------------------------------------------------------------
+# Each changes the bytes in place at `place`, over `length` bytes where it needs a length.
+
+
+def flip_bit(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """One bit is the other."""
+    changed[place] ^= 1 << int(generator.integers(8))
+
+
+def set_byte(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """One byte is any other."""
+    changed[place] = int(generator.integers(256))
+
+
+def set_number(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """A number at the edge of what its bytes can hold: sizes and offsets are such numbers."""
+    form = str(generator.choice(["<H", ">H", "<I", ">I", "B"]))
+    value = int(generator.choice(np.array(INTERESTING, dtype=np.int64)))
+    packed = struct.pack(form, value % (1 << 8 * struct.calcsize(form)))
+    changed[place : place + len(packed)] = packed
+
+
+def cut_end(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """The file ends here."""
+    del changed[place:]
+
+
+def cut_out(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """Some bytes are missing."""
+    del changed[place : place + length]
+
+
+def repeat(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """Some bytes come several times."""
+    changed[place:place] = changed[place : place + length] * int(generator.integers(1, 30))
+
+
+def set_zero(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """Some bytes are zero."""
+    changed[place : place + length] = bytes(length)
+
+
+def insert_noise(changed: bytearray, place: int, length: int, generator: np.random.Generator) -> None:
+    """Random bytes come in between."""
+    changed[place:place] = generator.integers(0, 256, length, dtype=np.uint8).tobytes()
+
+
+# A mutation that failed is made again by its number, so the order stays as it is.
+CHANGES = (flip_bit, set_byte, set_number, cut_end, cut_out, repeat, set_zero, insert_noise)
+
+
 def vary_bytes(data: bytes, generator: np.random.Generator) -> bytes:
     """One to four blind changes; the beginning, where headers are, is hit as often as all the rest."""
     changed = bytearray(data)
@@ -46,26 +97,7 @@ def vary_bytes(data: bytes, generator: np.random.Generator) -> bytes:
             break
         reach = len(changed) if generator.random() < 0.5 else min(len(changed), 256)
         place, length = int(generator.integers(reach)), int(generator.integers(1, 40))
-        change = int(generator.integers(8))
-        if change == 0:
-            changed[place] ^= 1 << int(generator.integers(8))
-        elif change == 1:
-            changed[place] = int(generator.integers(256))
-        elif change == 2:
-            form = str(generator.choice(["<H", ">H", "<I", ">I", "B"]))
-            value = int(generator.choice(np.array(INTERESTING, dtype=np.int64)))
-            packed = struct.pack(form, value % (1 << 8 * struct.calcsize(form)))
-            changed[place : place + len(packed)] = packed
-        elif change == 3:
-            del changed[place:]
-        elif change == 4:
-            del changed[place : place + length]
-        elif change == 5:
-            changed[place:place] = changed[place : place + length] * int(generator.integers(1, 30))
-        elif change == 6:
-            changed[place : place + length] = bytes(length)
-        else:
-            changed[place:place] = generator.integers(0, 256, length, dtype=np.uint8).tobytes()
+        CHANGES[int(generator.integers(len(CHANGES)))](changed, place, length, generator)
     return bytes(changed)
 
 
@@ -156,6 +188,17 @@ PAYLOADS = tuple(
     call + f"(Vimport sys; sys.{PAYLOAD_MARK} = True\ntR0".encode()
     for call in (b"cbuiltins\nexec\n", b"c__builtin__\nexec\n", b"\x8c\x08builtins\x8c\x04exec\x93")
 )
+
+
+# Where `with_payload` has been at work, in words for a count.
+PLANTED = ("whole .pth", "bare pickles")
+
+
+def where_planted(data: bytes) -> str | None:
+    """Of `PLANTED`, where a mutated file carries code; None where it carries none. It is never planted in compressed
+    parts, so it can be seen.
+    """
+    return PLANTED[0 if data.startswith(b"PK") else 1] if PAYLOAD_MARK.encode() in data else None
 
 
 def with_payload(pickled: bytes, generator: np.random.Generator) -> bytes:

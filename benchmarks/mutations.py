@@ -1,7 +1,8 @@
 """What becomes of damaged and hostile files: `python -m benchmarks.mutations [--count 10000] [--keep DIR]`.
 
-Every mutated file must give a right result or one sentence that names it, within 2 s of processor time and 1 GB. A
-worker process reads them one after another; if it dies, that file has failed and a new worker goes on.
+Every mutated file must give a right result or one sentence that names it, within 2 s of processor time and 1 GB, and
+code planted in one must not run. A worker process reads them one after another; if it dies, that file has failed and a
+new worker goes on.
 """
 
 import argparse
@@ -16,13 +17,22 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from benchmarks.measuring import ROOT, command_environment, hardware
-from benchmarks.mutating import PAYLOAD_MARK, mutate
+from annotations import read_landmarks, read_machines, read_stage
+from benchmarks.measuring import ROOT, command_environment, hardware, memory_mb
+from benchmarks.mutating import PAYLOAD_MARK, PLANTED, mutate, where_planted
 from benchmarks.seed_files import FILM_ID, Seed, make_seeds
+from checkpoint import load_model
+from config import SYMBOLS, VERTEBRAL_POINTS, UserError
+from headers import read_header
+from images import decode_picture, dicom_pixel_size_mm, read_film
+from inference import load_predictor
+from labelme import read_labelme
 
 LONGEST_S, LARGEST_MB, LONGEST_SENTENCE = 2.0, 1000, 600
 GIVE_UP_S = 300.0  # of wall time, on a machine that may be busy
+PAYLOAD_RAN = "a payload was run"
 OUTCOMES = ("right", "refused", "wrong", "crash", "slow", "large", "unclear")
 
 
@@ -35,21 +45,20 @@ def serve(seed_folder: Path) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         forget_peak()
+        setattr(sys, PAYLOAD_MARK, False)  # what an earlier file did is not this one's fault
         started = time.process_time()
         try:
             outcome, said = judge(seeds[request["seed"]], Path(request["path"]), request["how"])
         except Exception as error:  # noqa: BLE001 (that there is none is what is to be shown)
             outcome, said = "crash", repr(error)
-        if getattr(sys, PAYLOAD_MARK, False):
-            outcome, said = "wrong", "a payload was run"
-        answer = {"outcome": outcome, "said": said, "s": time.process_time() - started, "mb": peak_mb()}
+        if getattr(sys, PAYLOAD_MARK):
+            outcome, said = "wrong", PAYLOAD_RAN
+        answer = {"outcome": outcome, "said": said, "s": time.process_time() - started, "mb": memory_mb(field="VmHWM")}
         print("\n" + json.dumps(answer), flush=True)
 
 
 def judge(seed: Seed, path: Path, how: str) -> tuple[str, str]:
     """What reading a file comes to: "right", "refused", "wrong" or "unclear", and what was said."""
-    from config import UserError
-
     try:
         problem = {
             "film": judge_film, "landmarks": judge_landmarks, "stage": judge_stage, "machines": judge_machines,
@@ -57,16 +66,13 @@ def judge(seed: Seed, path: Path, how: str) -> tuple[str, str]:
         }[seed.kind](seed, path, how)  # fmt: skip
     except UserError as error:
         said = str(error)
-        is_clear = "\n" not in said and len(said) < LONGEST_SENTENCE and str(path.parent) in said and said.isprintable()
+        is_clear = "\n" not in said and len(said) < LONGEST_SENTENCE and str(path) in said and said.isprintable()
         return ("refused" if is_clear else "unclear"), said
     return ("wrong", problem) if problem else ("right", "")
 
 
 def judge_film(seed: Seed, path: Path, how: str) -> str:
     """A picture of the size that its file states; of a PNG file, whose every byte is summed, that very picture."""
-    from headers import read_header
-    from images import decode_picture, dicom_pixel_size_mm, read_film
-
     film, data = read_film(path), path.read_bytes()
     if film.ndim != 2 or film.dtype != np.uint8:
         return f"{film.shape} {film.dtype}"
@@ -83,9 +89,6 @@ def judge_film(seed: Seed, path: Path, how: str) -> str:
 
 def judge_landmarks(seed: Seed, path: Path, how: str) -> str:
     """Exactly the points that the JSON text has."""
-    from annotations import read_landmarks
-    from config import SYMBOLS
-
     labels = read_landmarks(path, FILM_ID)
     entries = json.loads(path.read_bytes().decode("utf-8-sig"))["landmarks"]
     said = {entry["symbol"]: [float(entry["value"][axis]) for axis in "xy"] for entry in entries}
@@ -96,8 +99,6 @@ def judge_landmarks(seed: Seed, path: Path, how: str) -> str:
 
 def judge_stage(seed: Seed, path: Path, how: str) -> str:
     """The stage that the JSON text has."""
-    from annotations import read_stage
-
     stage = read_stage(path, FILM_ID)
     said = json.loads(path.read_bytes().decode("utf-8-sig"))["cvm_stage"]["value"]
     return "" if type(stage) is int and stage == said and 1 <= stage <= 6 else f"stage {stage}"
@@ -105,8 +106,6 @@ def judge_stage(seed: Seed, path: Path, how: str) -> str:
 
 def judge_machines(seed: Seed, path: Path, how: str) -> str:
     """The pixel sizes of a table without quotes are those between its commas."""
-    from annotations import read_machines
-
     records = read_machines(path.parent)
     text = path.read_bytes().decode("utf-8-sig")
     if any(not 0 < record.pixel_size_mm < 10 for record in records.values() if record.pixel_size_mm is not None):
@@ -121,9 +120,6 @@ def judge_machines(seed: Seed, path: Path, how: str) -> str:
 
 def judge_labelme(seed: Seed, path: Path, how: str) -> str:
     """The points that the JSON text has."""
-    from config import VERTEBRAL_POINTS
-    from labelme import read_labelme
-
     points = read_labelme(path).points_px
     shapes = json.loads(path.read_bytes().decode("utf-8-sig"))["shapes"]
     said = {str(shape.get("label")): shape["points"] for shape in shapes if shape.get("shape_type") == "point"}
@@ -135,11 +131,6 @@ def judge_labelme(seed: Seed, path: Path, how: str) -> str:
 
 def judge_weights(seed: Seed, path: Path, how: str) -> str:
     """The seed's own weights; a forged but sound file may differ, and must then read a film."""
-    import torch
-
-    from checkpoint import load_model
-    from inference import load_predictor
-
     if how == "vary_bytes":
         known_path = path.with_name(f"whole{path.suffix}")
         known_path.write_bytes(seed.data)
@@ -155,14 +146,6 @@ def forget_peak() -> None:
     """Makes the highest memory use that Linux keeps start anew."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mb() -> float:
-    """The highest memory use since; 0 where it is not known."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
-    return 0.0
 
 
 # --- in the main process ----------------------------------------------------------------------------------------------
@@ -209,6 +192,22 @@ def main(arguments: list[str] | None = None) -> int:
     if options.serve:
         serve(options.serve)
         return 0
+    try:
+        total = judge_seeds(options)
+    except UserError as error:
+        print(f"mutations: {error}", file=sys.stderr)
+        return 2
+    failed = sum(total[outcome] for outcome in OUTCOMES[2:])
+    print(f"\n{sum(total[outcome] for outcome in OUTCOMES)} files, {failed} failed.")
+    planted = " and ".join(f"{total[place]} {place}" for place in PLANTED)
+    print(f"Code was planted in {planted}, and ran from {total[PAYLOAD_RAN]} of them.")
+    return 1 if failed else 0
+
+
+def judge_seeds(options: argparse.Namespace) -> Counter:
+    """Prints the table; how many files had which outcome, carried planted code and where, and ran it."""
+    if options.count < 1:
+        raise UserError(f"--count is {options.count}, so no file would be read; it must be at least 1.")
     print(hardware() + "\n\n| seed | files | " + " | ".join(OUTCOMES) + " | longest s | largest MB |", flush=True)
     print("|---" * (len(OUTCOMES) + 4) + "|")
     with tempfile.TemporaryDirectory() as name:
@@ -216,19 +215,19 @@ def main(arguments: list[str] | None = None) -> int:
         for part in ("seeds", "served", "files"):
             (folder / part).mkdir()
         seeds = make_seeds(folder / "seeds")
+        if options.only not in (None, *seeds):
+            raise UserError(f"There is no seed {options.only}; choose one of {', '.join(seeds)}.")
         chosen = [options.only] if options.only else list(seeds)
         worker, total = Worker(folder / "served"), Counter()
         for each in chosen:
             numbers = range(options.first, options.first + -(-options.count // len(chosen)))
             total += judge_seed(each, seeds[each], numbers, worker, folder / "files", options.keep)
-    failed = sum(total[outcome] for outcome in OUTCOMES[2:])
-    print(f"\n{sum(total.values())} files, {failed} failed.")
-    return 1 if failed else 0
+    return total
 
 
 def judge_seed(name: str, seed: Seed, numbers: range, worker: Worker, folder: Path, keep: Path | None) -> Counter:
-    """Prints the row of one seed."""
-    counts, longest, largest = Counter(), 0.0, 0.0
+    """Prints the row of one seed; counts as `judge_seeds`."""
+    counts, answers = Counter(), []
     for number in numbers:
         data, how = mutate(seed, number)
         path = folder / seed.name
@@ -236,13 +235,16 @@ def judge_seed(name: str, seed: Seed, numbers: range, worker: Worker, folder: Pa
         answer = worker.ask(name, path, how)
         outcome = verdict(answer)
         counts[outcome] += 1
-        longest, largest = max(longest, answer["s"]), max(largest, answer["mb"])
+        counts[where_planted(data)] += 1
+        counts[PAYLOAD_RAN] += answer["said"] == PAYLOAD_RAN
+        answers.append(answer)
         if outcome not in ("right", "refused"):
             print(f"{name} {number} {how}: {outcome}, {answer['said'][:300]!r}", file=sys.stderr, flush=True)
             if keep is not None:
                 keep.mkdir(parents=True, exist_ok=True)
                 (keep / f"{number}_{seed.name}").write_bytes(data)
     cells = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
+    longest, largest = (max(answer[key] for answer in answers) for key in ("s", "mb"))
     print(f"| {name} | {len(numbers)} | {cells} | {longest:.2f} | {largest:.0f} |", flush=True)
     return counts
 

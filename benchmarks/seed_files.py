@@ -1,7 +1,9 @@
 """Small whole files of every kind that the project reads, for `mutating.py` to damage."""
 
+import importlib.util
 import io
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from annotations import MachineRecord, write_landmarks, write_machines, write_st
 from checkpoint import save_checkpoint, save_weights
 from config import LANDMARK_COUNT, LANDMARKS, make_config
 from headers import PNG_SIGNATURE
+from labelme import POINT_COUNT, write_labelme
 from model import build_model
 
 FILM_ID = "film"
@@ -31,10 +34,10 @@ class Seed:
 def make_seeds(folder: Path) -> dict[str, Seed]:
     """One of each kind; `folder` is for files that are only written by name."""
     seeds = film_seeds() | label_seeds(folder) | weight_seeds(folder)
-    try:
-        return seeds | dicom_seeds()
-    except ImportError:
+    if importlib.util.find_spec("pydicom") is None:
+        print("pydicom is not there, so there are no DICOM files; pip install pydicom.", file=sys.stderr)
         return seeds
+    return seeds | dicom_seeds()
 
 
 def film_seeds() -> dict[str, Seed]:
@@ -110,11 +113,7 @@ def tiled_tiff(grey: np.ndarray) -> bytes:
 
 
 def dicom_seeds() -> dict[str, Seed]:
-    """DICOM files: plain, of run lengths, and with a JPEG or JPEG 2000 picture inside.
-
-    Raises:
-        ImportError: pydicom is not there.
-    """
+    """DICOM files: plain, of run lengths, and with a JPEG or JPEG 2000 picture inside."""
     rows, columns = np.mgrid[:48, :64]
     grey = (100 + 90 * np.sin(columns / 9) * np.cos(rows / 7)).astype(np.uint8)
     runs = struct.pack("<16L", 1, 64, *[0] * 14) + b"".join(b"\x3f" + row.tobytes() for row in grey)
@@ -131,7 +130,7 @@ def dicom_seeds() -> dict[str, Seed]:
 
 def dicom_file(syntax: str, frame: bytes) -> bytes:
     """A DICOM file of one grey picture of 64 x 48 pixels, coded as the transfer syntax says."""
-    import pydicom
+    import pydicom  # the project does without where no film is DICOM
 
     file = pydicom.dataset.FileDataset("", {}, preamble=b"\0" * 128)
     file.file_meta = pydicom.dataset.FileMetaDataset()
@@ -151,7 +150,7 @@ def dicom_file(syntax: str, frame: bytes) -> bytes:
 
 
 def label_seeds(folder: Path) -> dict[str, Seed]:
-    """Annotations, the machine file and, where the project reads it, a LabelMe file."""
+    """Annotations, the machine file and a LabelMe file."""
     points_px = np.random.default_rng(0).uniform(10, 900, (LANDMARK_COUNT, 2)).round(1)
     write_landmarks(folder / "landmarks.json", FILM_ID, points_px, notes={"S": {"annotator": "reader"}})
     write_stage(folder / "stage.json", FILM_ID, 3)
@@ -160,10 +159,6 @@ def label_seeds(folder: Path) -> dict[str, Seed]:
     seeds = {name: Seed(name, (folder / name).read_bytes(), name[:-5]) for name in ("landmarks.json", "stage.json")}
     table = folder / "cephalogram_machine_mappings.csv"
     seeds["machines.csv"] = Seed(table.name, table.read_bytes(), "machines")
-    try:
-        from labelme import POINT_COUNT, write_labelme
-    except ImportError:
-        return seeds
     write_labelme(folder / "labelme.json", points_px[:POINT_COUNT], (1000, 1000))
     return seeds | {"labelme.json": Seed("labelme.json", (folder / "labelme.json").read_bytes(), "labelme")}
 

@@ -1,7 +1,7 @@
 """What a model makes of films unlike those it was taught: `python -m benchmarks.stress --dataset DIR [--weights FILE]`.
 
 Every film of a split is disturbed in turn, read as `predict.py` reads it, and judged where its points now are. Points
-that no longer lie on the film count neither for nor against.
+that no longer lie on the film count neither for nor against; those of a refused film lie on it and have no error.
 """
 
 import argparse
@@ -82,7 +82,7 @@ DISTURBANCES: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] =
     "gamma 2": grey(lambda film: film**2),
     "blurred by 4 px": lambda film: (cv2.GaussianBlur(film, (0, 0), 4.0), KEEP),
     "noise of 5 %": grey(lambda film: film + np.random.default_rng(0).normal(0, 0.05, film.shape)),
-    "a third of its pixels": lambda film: shrink(film, 3.0),
+    "a third of its resolution": lambda film: shrink(film, 3.0),
 }
 
 
@@ -119,39 +119,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 def print_table(films: list[Film], predictor: Predictor, only: list[str]) -> None:
     """A row for each disturbance, or for those whose name holds one of `only`, the undisturbed films first."""
+    chosen = [name for name in DISTURBANCES if not only or any(text in name for text in only)]
+    if not chosen:
+        raise UserError(f"No disturbance has a name with {' or '.join(only)}; name parts of {', '.join(DISTURBANCES)}.")
     print("| disturbance | MRE mm | times | SDR at 2 mm, % | points on the film | films refused |")
     print("|---|---|---|---|---|---|")
     plain_mm = None  # (N, 29)
-    for name, disturb in DISTURBANCES.items():
-        if only and plain_mm is not None and not any(text in name for text in only):
-            continue
-        errors_mm, refused = disturbed_errors(films, predictor, disturb, name)
+    for name in dict.fromkeys(["as it is", *chosen]):
+        errors_mm, on_film, refused = disturbed_errors(films, predictor, DISTURBANCES[name], name)
         plain_mm = errors_mm if plain_mm is None else plain_mm
         shared = ~np.isnan(errors_mm + plain_mm)  # the same points before and after
-        times = errors_mm[shared].mean() / plain_mm[shared].mean()
+        times = mean_and_deviation(errors_mm[shared])[0] / mean_and_deviation(plain_mm[shared])[0]
         mean_mm = mean_and_deviation(errors_mm)[0]
         rate = success_rates(errors_mm)["2.0"]
-        print(
-            f"| {name} | {mean_mm:.3f} | {times:.2f} | {rate:.1f} | {(~np.isnan(errors_mm)).sum()} | {refused} |",
-            flush=True,
-        )
+        print(f"| {name} | {mean_mm:.3f} | {times:.2f} | {rate:.1f} | {on_film.sum()} | {refused} |", flush=True)
 
 
-def disturbed_errors(films: list[Film], predictor: Predictor, disturb: Callable, title: str) -> tuple[np.ndarray, int]:
-    """(N, 29) errors in mm of the undisturbed film, at experts' points that are still on it, and how many films were
-    refused.
+def disturbed_errors(
+    films: list[Film], predictor: Predictor, disturb: Callable, title: str
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Errors (N, 29) in mm of the undisturbed film, NaN where a film was refused; which experts' points (N, 29) are
+    still on their film; and how many films were refused.
     """
-    errors_mm, refused = [], 0
+    errors_mm, on_film, refused = [], [], 0
     for film in tqdm(films, desc=title, unit="film", leave=False):
         picture, matrix = disturb(read_film(film.image_path))
         prediction = predictor.predict(picture)
         refused += not prediction.is_head
         truth_px = move_points(np.where(film.by_reader[:, None], np.nan, film.truth_px()), matrix)
-        gone = ((truth_px < 0) | (truth_px > np.array(picture.shape[::-1]) - 1)).any(axis=1)
-        truth_px[gone] = np.nan
+        inside = ((truth_px >= 0) & (truth_px <= np.array(picture.shape[::-1]) - 1)).all(axis=1)  # not where unknown
+        truth_px[~inside] = np.nan
+        on_film.append(inside)
         size_mm = (film.pixel_size_mm or np.nan) / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
         errors_mm.append(radial_error(prediction.landmarks_px, truth_px) * size_mm)
-    return np.array(errors_mm), refused
+    return np.array(errors_mm), np.array(on_film), refused
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """The example films that come with the project, and the warp by which they are made."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.mean_films import align, equalise, fill, follow, grid_of, remap, shape_at, warp_field
+from benchmarks.mean_films import align, equalise, fill, follow, grid_of, load, main, remap, shape_at, warp_field
 from config import SYMBOLS
 from facing import TEMPLATE_MM
 from files import read_json
+from films import scan_split
 from images import read_film
+from neck import labels_folder, with_vertebrae
 
 FOLDER = Path(__file__).parents[1] / "examples"
 SIZE = (240, 300)
@@ -80,6 +83,22 @@ def test_shapes_are_laid_over_each_other_and_unknown_points_foretold():
     wrong = np.linalg.norm(filled[far, pogonion] - aligned[far, pogonion])
     assert wrong < 0.3 * np.linalg.norm(np.nanmean(holes[:, pogonion], axis=0) - aligned[far, pogonion])
     assert (filled[~np.isnan(holes)] == holes[~np.isnan(holes)]).all()
+
+
+def test_vertebral_points_are_read_as_everywhere_and_left_out_where_no_film_has_any(drawn_phantoms):
+    bare = replace(scan_split(drawn_phantoms, "train")[0], pixel_size_mm=0.1)
+    [labelled] = with_vertebrae([bare], labels_folder(drawn_phantoms, "train"))
+    for pair, count in (([bare, bare], 29), ([labelled, bare], 42)):
+        _, shapes, _ = load(pair)
+        assert shapes.shape == (2, count, 2)
+    expected = (labelled.vertebrae.points_px + 0.5) * 1200 / read_film(bare.image_path).shape[0] - 0.5
+    assert np.allclose(shapes[0, 29:], expected, equal_nan=True) and np.isnan(shapes[1, 29:]).all()
+
+
+def test_a_folder_without_vertebral_points_is_named(drawn_phantoms, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.mean_films.LEAST_FILMS", 1)
+    flags = ["--dataset", str(drawn_phantoms), "--vertebrae", str(tmp_path / "empty"), "--output", str(tmp_path)]
+    assert main(flags) == 2 and "empty has no vertebral points" in capsys.readouterr().err
 
 
 def test_an_anatomy_has_the_angles_that_it_was_asked_for():
