@@ -86,7 +86,9 @@ def one_hot(stages: np.ndarray) -> np.ndarray:
 
 
 def find_necks(finder: VertebraFinder, films: list[Film]) -> list[Neck | None]:
-    """The necks on films, without any help by landmarks."""
+    """The necks on films, without any help by landmarks. One in doubt, which a reader refuses, is there all the same:
+    an epoch must not be the better for refusing what it would place badly.
+    """
     return [finder.find(read_film(film.image_path)) for film in films]
 
 

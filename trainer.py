@@ -190,8 +190,8 @@ class Trainer:
         return self.average.module if self.average is not None else self.model
 
     def judge(self) -> tuple[dict | None, float | None]:
-        """Figures and loss of the validation films, as evaluate.py has them; None without such films, or in an epoch
-        that is not judged.
+        """Figures and loss of the validation films, as evaluate.py has them but for necks in doubt (see `find_necks`);
+        None without such films, or in an epoch that is not judged.
         """
         if self.valid_set is None or not self.is_judged(self.epoch + 1):
             return None, None
