@@ -319,7 +319,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="model to read with (default: as predict.py)")
     options = parser.parse_args(arguments)
-    print(hardware() + "\n")
+    print(hardware())
     folder = Path(tempfile.mkdtemp())
     try:
         weights = (options.weights or default_weights(Path(DEFAULT_OUTPUT))).resolve()

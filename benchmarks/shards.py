@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="model to read with (default: as predict.py)")
     parser.add_argument("--shards", type=int, default=3, help="parts of the films (default: %(default)s)")
     options = parser.parse_args(arguments)
-    print(hardware() + "\n")
+    print(hardware())
     try:
         with tempfile.TemporaryDirectory() as name:
             folder, well = Path(name), True
