@@ -242,15 +242,15 @@ def expected_points(weights: Path, films: list[bytes]) -> list[dict[str, tuple[f
     """What a predictor of our own says of each film: its points in film pixels.
 
     Raises:
-        UserError: it finds none on one of them, so that there is nothing to compare.
+        UserError: it finds none on any, so that there is nothing to compare.
     """
     predictor, found = load_predictor(weights, torch.device("cpu")), []
     for data in films:
         points_px = read([predictor], decode_picture(data, "film"), "film", None).points_px
         pairs = zip(SYMBOLS, points_px, strict=True)
         found.append({name: tuple(point) for name, point in pairs if not np.isnan(point).any()})
-    if not all(found):
-        raise UserError(f"{weights} finds no points on some phantoms; name weights that do with --weights.")
+    if not any(found):
+        raise UserError(f"{weights} finds no points on phantoms; name weights that do with --weights.")
     return found
 
 
@@ -272,6 +272,7 @@ def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
         before_mb, most_mb, after_mb, tried = run_load(demo, users, options.seconds)
         lives, left = demo.poll() is None, traces(folder, films)
     rows = [
+        ("users whose film has points to compare", sum(map(bool, expected)), None),
         *judge_users(users),
         ("memory before and at most", f"{before_mb:.0f}, {most_mb:.0f} MB", None),
         ("memory after", f"{after_mb:.0f} MB", after_mb < before_mb + MOST_GROWTH_MB),
