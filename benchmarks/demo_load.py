@@ -23,11 +23,19 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.measuring import ROOT, command_environment, free_port, hardware, memory_mb
+from benchmarks.measuring import (
+    ROOT,
+    command_environment,
+    forget_peak,
+    hardware,
+    memory_mb,
+    print_verdicts,
+    running_demo,
+)
 from config import SYMBOLS, UserError
 from flags import DEFAULT_OUTPUT
 from images import decode_picture
-from inference import Predictor, default_weights, load_predictor
+from inference import default_weights, load_predictor
 from reading import read
 from synthetic import make_phantom
 
@@ -36,6 +44,7 @@ SERVER = "/gradio_api/component_server"
 JSON = "application/json"
 GIVE_UP_S = 120.0  # of patience
 PROMPT_S = 60.0  # an answer that takes longer counts as a failure
+MOST_GROWTH_MB = 300.0  # that may stay of two minutes of load
 SETTLE_S = 15.0  # before memory is looked at, so that what a film left behind is not taken for what the page needs
 
 
@@ -92,7 +101,8 @@ class User(threading.Thread):
         super().__init__(daemon=True)
         self.page, self.data, self.name_of_film, self.active_s = Page(port), data, name, seconds
         self.picture = decode_picture(data, name)
-        self.expected_px, self.counts, self.seconds = expected_px, Counter(), []
+        self.expected_px, self.counts = expected_px, Counter()
+        self.seconds = []  # from opening to closing, of the films read right
 
     def run(self) -> None:
         until = time.monotonic() + self.active_s
@@ -100,10 +110,11 @@ class User(threading.Thread):
             started = time.monotonic()
             try:
                 outcome = self.read_film()
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, a thread that ends here would count nothing)
                 outcome = f"failed: {type(error).__name__}"
             self.counts[outcome] += 1
-            self.seconds.append(time.monotonic() - started)
+            if outcome == "right":
+                self.seconds.append(time.monotonic() - started)
             time.sleep(1.0 if outcome == "busy" else 0.1)
 
     def read_film(self) -> str:
@@ -140,6 +151,15 @@ def judge_refusal(status: int, answer: object) -> str:
 # --- attacks ----------------------------------------------------------------------------------------------------------
 
 
+def attack_page(port: int, film: bytes) -> dict[str, bool]:
+    """`attack` by a stranger with a film of his own; a page that gives him no answer is what is reported."""
+    try:
+        page = Page(port)
+        return attack(page, open_patiently(page, "mine.png", film)["key"])
+    except (OSError, http.client.HTTPException, ValueError, UserError) as error:
+        return {f"anything: {error or type(error).__name__}": False}
+
+
 def attack(page: Page, key: str) -> dict[str, bool]:
     """What is tried, and whether it was refused."""
     film = {"key": key}
@@ -163,7 +183,7 @@ def attack(page: Page, key: str) -> dict[str, bool]:
         "points that are none": all(refused(page.ask("measure", film | {"edits": each})) for each in edits),
         "pixel sizes that are none": all(refused(page.ask("measure", film | {"pixel_size_mm": x})) for x in sizes),
         "a form of 60 MB": refused(page.upload("big.png", b"\0" * 60_000_000)),
-        "names with folders in them": not refused_by_name(page),
+        "names with folders in them": not shows_folders(page),
     }
 
 
@@ -173,7 +193,7 @@ def refused(answer: tuple[int, object]) -> bool:
     return status >= 400 or (isinstance(content, dict) and "error" in content)
 
 
-def refused_by_name(page: Page) -> bool:
+def shows_folders(page: Page) -> bool:
     """Whether a folder in a film's name leaves a trace in the name shown."""
     done, data = cv2.imencode(".png", np.zeros((40, 40), np.uint8))
     opened = open_patiently(page, "../../evil/..\\film.png", data.tobytes())
@@ -194,21 +214,18 @@ def open_patiently(page: Page, name: str, data: bytes) -> dict:
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
-def start_demo(weights: Path, port: int, folder: Path) -> subprocess.Popen:
-    """The demo with temporary folders of its own; returns when its page is there and its models are."""
-    environment = command_environment() | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "gradio")}
-    command = [sys.executable, "demo.py", "--port", str(port), "--weights", str(weights), "--device", "cpu"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    page = None
-    while process.poll() is None:
-        try:
-            page = page or Page(port)
-            if page.ask("model_status", {})[1].get("state") != "loading":
-                return process
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
+def warm_up(demo: subprocess.Popen, user: User) -> None:
+    """Returns when the demo has its models, has read a film of a single user, and rests again.
+
+    Raises:
+        UserError: it does not come to that.
+    """
+    until = time.monotonic() + GIVE_UP_S
+    while "loading" in str(user.page.ask("model_status", {})[1]) and demo.poll() is None and time.monotonic() < until:
         time.sleep(0.2)
-    raise UserError("The demo ended before it served a page; start `python demo.py` by hand to see why.")
+    if user.read_film() != "right":
+        raise UserError("The demo does not read a single user's film; start `python demo.py` by hand to see why.")
+    time.sleep(SETTLE_S)
 
 
 def make_films(count: int) -> list[bytes]:
@@ -221,10 +238,20 @@ def make_films(count: int) -> list[bytes]:
     return films
 
 
-def expected_points(predictor: Predictor, data: bytes) -> dict[str, tuple[float, float]]:
-    """What a predictor of our own says of a film."""
-    points_px = read([predictor], decode_picture(data, "film"), "film", None).points_px
-    return {name: tuple(point) for name, point in zip(SYMBOLS, points_px, strict=True) if not np.isnan(point).any()}
+def expected_points(weights: Path, films: list[bytes]) -> list[dict[str, tuple[float, float]]]:
+    """What a predictor of our own says of each film: its points in film pixels.
+
+    Raises:
+        UserError: it finds none on any, so that there is nothing to compare.
+    """
+    predictor, found = load_predictor(weights, torch.device("cpu")), []
+    for data in films:
+        points_px = read([predictor], decode_picture(data, "film"), "film", None).points_px
+        pairs = zip(SYMBOLS, points_px, strict=True)
+        found.append({name: tuple(point) for name, point in pairs if not np.isnan(point).any()})
+    if not any(found):
+        raise UserError(f"{weights} finds no points on phantoms; name weights that do with --weights.")
+    return found
 
 
 def traces(folder: Path, films: list[bytes]) -> int:
@@ -236,53 +263,54 @@ def traces(folder: Path, films: list[bytes]) -> int:
 
 def judge(options: argparse.Namespace, weights: Path, folder: Path) -> bool:
     """Prints the tables; whether all was as it should be."""
-    port = free_port()
     films = make_films(options.users)
-    predictor = load_predictor(weights, torch.device("cpu"))
-    expected = [expected_points(predictor, data) for data in films]
-    demo = start_demo(weights, port, folder)
-    try:
-        warm = User(port, films[0], "warm.png", expected[0], 0.0)
-        assert warm.read_film() == "right", "the demo does not read a film for a single user"
-        time.sleep(SETTLE_S)
-        before, most = memory_mb(demo.pid), 0.0
+    expected = expected_points(weights, films)
+    environment = command_environment() | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "gradio")}
+    with running_demo("--weights", weights, "--device", "cpu", env=environment) as (demo, port):
         users = [User(port, films[n], f"user{n}.png", expected[n], options.seconds) for n in range(options.users)]
-        half_time = time.monotonic() + options.seconds / 2
-        for user in users:
-            user.start()
-        tried = {}
-        while any(user.is_alive() for user in users):
-            most = max(most, memory_mb(demo.pid))
-            if not tried and time.monotonic() > half_time:
-                page = Page(port)
-                tried = attack(page, open_patiently(page, "mine.png", films[0])["key"])
-            time.sleep(0.5)
-        time.sleep(SETTLE_S)
-        after, left = memory_mb(demo.pid), traces(folder, films)
-        lives = demo.poll() is None
-    finally:
-        demo.terminate()
-        demo.wait()
+        warm_up(demo, users[0])
+        before_mb, most_mb, after_mb, tried = run_load(demo, users, options.seconds)
+        lives, left = demo.poll() is None, traces(folder, films)
+    rows = [
+        ("users whose film has points to compare", sum(map(bool, expected)), None),
+        *judge_users(users),
+        ("memory before and at most", f"{before_mb:.0f}, {most_mb:.0f} MB", None),
+        ("memory after", f"{after_mb:.0f} MB", after_mb < before_mb + MOST_GROWTH_MB),
+        ("files on the disk that hold a piece of a film", left, left == 0),
+        ("the page still runs", "", lives),
+    ]
+    is_fair = print_verdicts(f"{options.users} users for {options.seconds:g} s", rows)
+    return print_verdicts("tried by a stranger", [(name, "", refused) for name, refused in tried.items()]) and is_fair
+
+
+def run_load(demo: subprocess.Popen, users: list[User], seconds: float) -> tuple[float, float, float, dict[str, bool]]:
+    """Lets all users loose, a stranger in the middle of it: memory before, most and after, MB, and what was refused."""
+    before_mb = memory_mb(demo.pid)
+    forget_peak(demo.pid)  # of loading the models
+    for user in users:
+        user.start()
+    time.sleep(seconds / 2)
+    tried = attack_page(users[0].page.port, users[0].data)
+    for user in users:
+        user.join()
+    most_mb = memory_mb(demo.pid, "VmHWM")
+    time.sleep(SETTLE_S)
+    return before_mb, most_mb, memory_mb(demo.pid), tried
+
+
+def judge_users(users: list[User]) -> list[tuple[str, object, bool | None]]:
+    """Rows on what the users met: films read right or turned away politely, and nothing else."""
     counts = sum((user.counts for user in users), Counter())
-    print_tables(options, users, counts, (before, most, after), left, tried)
-    fair = set(counts) <= {"right", "busy"} and counts["right"] > 0
-    return fair and lives and not left and all(tried.values()) and after < before + 300
-
-
-def print_tables(
-    options: argparse.Namespace, users: list[User], counts: Counter, megabytes: tuple, left: int, tried: dict
-) -> None:
-    """What the users met, what the demo needed, and what it refused a stranger."""
-    before, most, after = megabytes
-    seconds = np.concatenate([user.seconds for user in users])
-    print(f"| {options.users} users for {options.seconds} s | |\n|---|---|")
-    for outcome, count in sorted(counts.items()):
-        print(f"| films {outcome} | {count} |")
-    print(f"| seconds a film: median, longest | {np.median(seconds):.1f}, {seconds.max():.1f} |")
-    print(f"| memory before, most, after | {before:.0f}, {most:.0f}, {after:.0f} MB |")
-    print(f"| files on the disk that hold a piece of a film | {left} |\n\n| tried | refused |\n|---|---|")
-    for name, is_refused in tried.items():
-        print(f"| {name} | {'yes' if is_refused else 'NO'} |", flush=True)
+    seconds = np.array([each for user in users for each in user.seconds])
+    rows = [
+        ("films right", counts["right"], counts["right"] > 0),
+        ("films told that the page is busy", counts["busy"], None),
+    ]
+    rows += [(f"films {name}", count, False) for name, count in sorted(counts.items()) if name not in ("right", "busy")]
+    if seconds.size:
+        found = f"{np.median(seconds):.1f}, {seconds.max():.1f}"
+        rows.append(("seconds of a film read right: median, longest", found, None))
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -292,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="model to read with (default: as predict.py)")
     options = parser.parse_args(arguments)
-    print(hardware() + "\n")
+    print(hardware())
     folder = Path(tempfile.mkdtemp())
     try:
         weights = (options.weights or default_weights(Path(DEFAULT_OUTPUT))).resolve()

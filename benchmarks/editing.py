@@ -6,14 +6,13 @@ until the frame after the one that drew them. Needs playwright and a Chromium (r
 """
 
 import argparse
-import subprocess
 import sys
-import tempfile
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.measuring import ROOT, command_environment, hardware, installed_chromium
+from benchmarks.measuring import hardware, installed_chromium, running_demo
+from config import UserError
 from measurements import MEASUREMENTS
 
 ASKED_MS = 100.0
@@ -67,24 +66,28 @@ def time_edits(page: Page, count: int) -> np.ndarray:
     return np.array(times)
 
 
+def time_page(address: str, count: int) -> np.ndarray:
+    """`time_edits` in a browser of its own."""
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=installed_chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        times = time_edits(page, count)
+        browser.close()
+    return times
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; 1 if most edits took longer than asked."""
     options = make_parser().parse_args(arguments)
     print(hardware())
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as player:
-        command = [sys.executable, str(ROOT / "demo.py"), "--device", "cpu"]
-        settings = {"stdout": subprocess.PIPE, "text": True, "cwd": folder, "env": command_environment()}
-        with subprocess.Popen(command, **settings) as process:
-            try:
-                address = next(line for line in process.stdout if "http" in line).split()[-1]
-                browser = player.chromium.launch(executable_path=installed_chromium(), args=["--no-sandbox"])
-                page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
-                page.set_default_timeout(120_000)
-                page.goto(address)
-                times = time_edits(page, options.edits)
-                browser.close()
-            finally:
-                process.terminate()
+    try:
+        with running_demo("--device", "cpu") as (_, port):
+            times = time_page(f"http://127.0.0.1:{port}", options.edits)
+    except UserError as error:
+        print(f"editing: {error}", file=sys.stderr)
+        return 2
     print(f"{len(times)} edits, from letting go until all numbers are")
     for what, column in zip(("in the page", "drawn"), times.T, strict=True):
         median, high = np.percentile(column, [50, 95])

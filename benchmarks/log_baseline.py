@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from augment import Augmenter
+from benchmarks.measuring import LOG_CELLS, LOG_SIDE
 from config import SYMBOLS, Config, UserError, make_config
 from dataset import describe_data, seed_of
 from films import Film, scan_split
@@ -23,7 +24,7 @@ from metrics import mean_and_deviation, success_rate
 from model import build_model
 from trainer import pick_precision
 
-SIDE, CELLS, SIGMA_CELLS = 256, 64, 2.0  # the log's image, heatmap and Gaussian
+SIGMA_CELLS = 2.0  # of the log's Gaussian
 BATCH = 16
 LEARNING_RATE = 1e-3
 BLANK = 0.1  # a map whose peak stays below this share of the target's is blank
@@ -32,17 +33,17 @@ BLANK = 0.1  # a map whose peak stays below this share of the target's is blank
 def squash(film: Film) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A film forced into a square, its points (29, 2) there, and the two scales from film to square."""
     picture = read_film(film.image_path)
-    scale = SIDE / np.array(picture.shape[::-1], dtype=np.float64)
-    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), film.truth_px() * scale, scale
+    scale = LOG_SIDE / np.array(picture.shape[::-1], dtype=np.float64)
+    return cv2.resize(picture, (LOG_SIDE, LOG_SIDE), interpolation=cv2.INTER_AREA), film.truth_px() * scale, scale
 
 
 def whole_pixel_targets(points: np.ndarray) -> torch.Tensor:
     """(K, 2) points of the square to (K, 64, 64) maps with a peak of 1 at the truncated cell."""
-    rows, columns = np.mgrid[:CELLS, :CELLS]
-    targets = np.zeros((len(points), CELLS, CELLS), dtype=np.float32)
+    rows, columns = np.mgrid[:LOG_CELLS, :LOG_CELLS]
+    targets = np.zeros((len(points), LOG_CELLS, LOG_CELLS), dtype=np.float32)
     for index, (x, y) in enumerate(points):
         if not np.isnan([x, y]).any():
-            column, row = int(x * CELLS / SIDE), int(y * CELLS / SIDE)
+            column, row = int(x * LOG_CELLS / LOG_SIDE), int(y * LOG_CELLS / LOG_SIDE)
             targets[index] = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * SIGMA_CELLS**2))
     return torch.from_numpy(targets)
 
@@ -86,7 +87,7 @@ def judge(network, data: list, columns: list[int], device: torch.device) -> tupl
     for film, image, _, scale in data:
         maps = network(torch.from_numpy(image)[None, None].float().to(device) / 255)["heatmap_logits"][0].cpu()
         hottest = maps.flatten(1).argmax(dim=1).numpy()
-        predicted_px = np.stack([hottest % CELLS, hottest // CELLS], axis=1) * (SIDE / CELLS) / scale
+        predicted_px = np.stack([hottest % LOG_CELLS, hottest // LOG_CELLS], axis=1) * (LOG_SIDE / LOG_CELLS) / scale
         truth_px = np.where(film.by_reader[:, None], np.nan, film.truth_px())[columns]
         errors_mm.append(np.hypot(*(predicted_px - truth_px).T) * (film.pixel_size_mm or np.nan))
         blank.append((maps.flatten(1).max(dim=1).values < BLANK).float().mean().item())

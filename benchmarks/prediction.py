@@ -8,14 +8,14 @@ is asked. The weights are copied away from those of the neck beside them, but fo
 
 import argparse
 import json
+import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -25,17 +25,19 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.log_baseline import CELLS, SIDE
 from benchmarks.measuring import (
-    ROOT,
+    LOG_CELLS,
+    LOG_SIDE,
     add_only,
     call,
-    command_environment,
     finished,
-    free_port,
     hardware,
+    last_line,
     make_phantoms,
+    print_verdicts,
+    running_demo,
     side_by_side,
+    start,
     watch,
 )
 from checkpoint import save_weights
@@ -49,11 +51,12 @@ from memory import keep_freed_memory
 from model import build_model, to_network_input
 from reading import describe_reading, read
 
-GIVE_UP_S = 120.0
 FILMS = 8  # whose reading is timed
+MOST_GROWTH_MB = 50.0  # while the last nine tenths of a folder are read
+RESULTS = ("predictions.json", "predictions.csv")
 
 
-# --- one film, and four -----------------------------------------------------------------------------------------------
+# --- one film after the other, and all at once ------------------------------------------------------------------------
 
 
 class LogPredictor:
@@ -68,11 +71,11 @@ class LogPredictor:
     def predict(self, files: list[bytes]) -> list[np.ndarray]:
         """Bytes of films to their points (29, 2) in film pixels."""
         pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in files]
-        squares = np.stack([cv2.resize(picture, (SIDE, SIDE)) for picture in pictures])
+        squares = np.stack([cv2.resize(picture, (LOG_SIDE, LOG_SIDE)) for picture in pictures])
         maps = self.network(to_network_input(torch.from_numpy(squares), self.device))["heatmap_logits"].cpu()
         hottest = maps.flatten(2).argmax(dim=2).numpy()
-        scales = [np.array(picture.shape[::-1]) / CELLS for picture in pictures]
-        cells = np.stack([hottest % CELLS, hottest // CELLS], axis=2)
+        scales = [np.array(picture.shape[::-1]) / LOG_CELLS for picture in pictures]
+        cells = np.stack([hottest % LOG_CELLS, hottest // LOG_CELLS], axis=2)
         return [each * scale for each, scale in zip(cells, scales, strict=True)]
 
 
@@ -123,31 +126,15 @@ def judge_speed(weights: Path, alone: Path, dataset: Path, rounds: int, device: 
 
 def judge_start(rounds: int) -> None:
     """Prints how long `python demo.py` takes to its first page."""
-    if not (ROOT / "demo.py").exists():
-        return
     seconds = [start_seconds() for _ in range(rounds)]
     print(f"\n`python demo.py` to its first page: {np.median(seconds):.1f} s (median of {rounds}).", flush=True)
 
 
 def start_seconds() -> float:
     """One start of the demo."""
-    port = free_port()
     started = time.perf_counter()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    command = [sys.executable, "demo.py", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=command_environment(), **quiet)
-    try:
-        while time.perf_counter() - started < GIVE_UP_S:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                    page.read()
-                return time.perf_counter() - started
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
-        return float("nan")
-    finally:
-        process.terminate()
-        process.wait()
+    with running_demo():
+        return time.perf_counter() - started
 
 
 # --- a folder of thousands --------------------------------------------------------------------------------------------
@@ -155,31 +142,62 @@ def start_seconds() -> float:
 
 def judge_folder(weights: Path, dataset: Path, folder: Path, count: int) -> bool:
     """Prints the memory and the resuming of a long prediction; whether all was as it should be."""
-    many = folder / "many"
+    many, whole, killed = folder / "many", folder / "whole", folder / "killed"
     bad = fill_folder(many, [film.image_path for film in scan_split(dataset, "train")], count)
-    common = ["predict.py", many, "--json", "--csv", "--weights", weights]
+    command = ["predict.py", many, "--json", "--csv", "--weights", weights, "-o"]
     started = time.perf_counter()
-    whole, memory = watch(*common, "-o", folder / "whole")
+    run, memory = watch(*command, whole, since=lambda: 10 * finished(whole) >= count)
     seconds = time.perf_counter() - started
+    if run.returncode not in (0, 1):
+        raise UserError(f"Reading the folder failed: {last_line(run.stderr)}")
+    kills = kill_twice([*command, killed], killed, count)
+    resumed = call(*command, killed)
+    read_films = len(json.loads((whole / RESULTS[0]).read_text()))
+    named = all(sum(name in line for line in run.stderr.splitlines()) == 1 for name in bad)
+    rows = [
+        ("films, of them broken", f"{count}, {len(bad)}", None),
+        ("read", read_films, read_films == count - len(bad)),
+        ("each broken one named once and passed over", "", named and run.returncode == resumed.returncode == 1),
+        ("seconds in all", f"{seconds:.0f}", None),
+        judge_memory(memory),
+        *judge_resuming(kills, resumed.stdout, count),
+        *judge_results(whole, killed),
+    ]
+    return print_verdicts(f"folder, read by {weights.name}", rows)
+
+
+def judge_memory(memory: list[float]) -> tuple[str, str, bool]:
+    """A row on the memory, MB, from when a tenth of the films was done; it must not grow.
+
+    Raises:
+        UserError: there was no time to look.
+    """
+    if not memory:
+        raise UserError("The films were read before their memory was looked at; raise --films.")
     tenth = max(1, len(memory) // 10)
-    early, late = np.median(memory[tenth : 2 * tenth]), np.median(memory[-tenth:])
-    kills = kill_twice([*common, "-o", folder / "killed"], folder / "killed", count)
-    end = call(*common, "-o", folder / "killed")
-    same = all(same_file(folder / "whole" / name, folder / "killed" / name) for name in RESULTS)
-    complaints = whole.stderr.splitlines()
-    named = all(sum(name in line for line in complaints) == 1 for name in bad)
-    passed_over = named and whole.returncode == end.returncode == 1
-    read_films = len(json.loads((folder / "whole" / "predictions.json").read_text()))
-    left = [path.name for path in (folder / "killed").iterdir() if path.name not in RESULTS]
-    print(f"\n| folder, read by {weights.name} | |\n|---|---|")
-    print(f"| films, of them broken | {count}, {len(bad)} |")
-    print(f"| read, each broken one named once and passed over | {read_films}, {'yes' if passed_over else 'NO'} |")
-    print(f"| seconds in all | {seconds:.0f} |")
-    print(f"| memory after a tenth, at the end, at most | {early:.0f} MB, {late:.0f} MB, {max(memory):.0f} MB |")
-    print(f"| killed (SIGKILL) after | {', '.join(map(str, kills))} films |")
-    print(f"| results of the killed and resumed run | {'the same, byte for byte' if same else 'OTHERS'} |")
-    print(f"| left behind by it | {', '.join(left) or 'nothing'} |", flush=True)
-    return same and passed_over and not left and read_films == count - len(bad)
+    early, late = np.median(memory[:tenth]), np.median(memory[-tenth:])
+    found = f"{early:.0f}, {late:.0f}, {max(memory):.0f} MB"
+    return "memory after a tenth, at the end, at most", found, 0 < early and late <= early + MOST_GROWTH_MB
+
+
+def judge_resuming(kills: list[int], said: str, count: int) -> list[tuple[str, object, bool]]:
+    """Rows on the kills, each so many films along, and on how many of them the run that followed had not to read."""
+    going_on = re.search(rf"Going on: (\d+) of {count} films", said)
+    before = int(going_on[1]) if going_on else 0
+    return [
+        ("killed (SIGKILL) after films", ", ".join(map(str, kills)), sorted(set(kills)) == kills and kills[0] > 0),
+        ("films that the last run found done", before, before == kills[-1]),
+    ]
+
+
+def judge_results(whole: Path, killed: Path) -> list[tuple[str, object, bool]]:
+    """Rows on the results of a killed and resumed run beside those of an untouched one."""
+    same = all(same_file(whole / name, killed / name) for name in RESULTS)
+    left = sorted(path.name for path in killed.iterdir() if path.name not in RESULTS)
+    return [
+        ("results of the killed and resumed run the same, byte for byte", "", same),
+        ("left behind by it", ", ".join(left) or "nothing", not left),
+    ]
 
 
 def fill_folder(many: Path, films: list[Path], count: int) -> list[str]:
@@ -220,24 +238,25 @@ def make_tiny(path: Path) -> Path:
     return path
 
 
-RESULTS = ("predictions.json", "predictions.csv")
-
-
 def same_file(first: Path, second: Path) -> bool:
     """Whether two files hold the same bytes."""
     return second.exists() and first.read_bytes() == second.read_bytes()
 
 
 def kill_twice(command: list, out: Path, count: int) -> list[int]:
-    """Starts a prediction and kills it when a third and when two thirds are done; how many films were done then."""
-    quiet, done = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, []
+    """Starts a prediction and kills it when a third and when two thirds are done; how many films were done then.
+
+    Raises:
+        UserError: it ended before.
+    """
+    done = []
     for share in (1 / 3, 2 / 3):
-        arguments = [sys.executable, *map(str, command)]
-        process = subprocess.Popen(arguments, cwd=ROOT, env=command_environment(), **quiet)
+        process = start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and finished(out) < share * count:
             time.sleep(0.3)  # counting takes a moment, too
         process.kill()
-        process.wait()
+        if process.wait() != -signal.SIGKILL:
+            raise UserError("The films were read before the run could be killed; raise --films.")
         done.append(finished(out))
     return done
 

@@ -1,13 +1,12 @@
 """Small training runs: by the command, by the loop alone, and what they leave behind."""
 
-import csv
 from pathlib import Path
 
 import torch
 
 import train
+from benchmarks import outcomes
 from cache import FilmCache
-from checkpoint import epoch_path, list_epochs, load_checkpoint
 from config import make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
@@ -34,32 +33,15 @@ def run(blobs: Path, folder: Path, *flags: str) -> int:
 
 
 def outcome(folder: Path, model: str) -> tuple[dict, dict, list[dict]]:
-    """The last checkpoint, the best weights and the log without its times."""
-    place = folder / "runs" / model
-    last = load_checkpoint(epoch_path(place, list_epochs(place)[-1]))
-    logs = list((folder / "logs").glob("*.csv"))
-    assert len(logs) == 1 and model in logs[0].name
-    with logs[0].open() as file:
-        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    return last, load_checkpoint(place / "best_model.pth"), rows
+    """The last checkpoint, the best weights and the rows of the log."""
+    last, best, logs = outcomes.outcome(folder / "runs" / model, folder / "logs")
+    assert [model in path.name for path in (folder / "logs").glob("*.csv")] == [True]
+    return last, best, logs[0]
 
 
-def assert_same(first: object, second: object, path: str = "") -> None:
+def assert_same(first: object, second: object) -> None:
     """Bitwise equality of nested dicts, lists and tensors, times and places aside."""
-    assert type(first) is type(second), path
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), path
-        for key in first:
-            if key not in ("seconds", "log_path"):
-                assert_same(first[key], second[key], f"{path}/{key}")
-    elif isinstance(first, list):
-        assert len(first) == len(second), path
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{path}/{index}")
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    else:
-        assert first == second, path
+    assert outcomes.difference(first, second) == ""
 
 
 def make_trainer(blobs: Path, folder: Path, processes: Processes | None = None, **settings) -> Trainer:

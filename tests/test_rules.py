@@ -1,4 +1,6 @@
-"""The plan of rooms: imports point down, no one imports a command, each heavy library has its one room."""
+"""The plan of rooms: imports point down, no one imports a command, each heavy library has its one room; and the
+benchmarks, which stand above them, import no command of their own either.
+"""
 
 import ast
 import subprocess
@@ -47,6 +49,7 @@ OWNERS = {
 LONGEST = 350  # lines
 TESTS = {path.stem: path for path in sorted((ROOT / "tests").glob("*.py"))}
 MODULES = {path.stem: path for path in sorted(ROOT.glob("*.py"))}
+BENCHMARKS = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("*.py"))}
 
 
 def imports(path: Path) -> set[str]:
@@ -58,6 +61,23 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
     return names
+
+
+def imported_benchmarks(path: Path) -> set[str]:
+    """The names of all benchmarks that a file imports, or imports from, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.split(".")[1] for name in names if name.startswith("benchmarks.")} & set(BENCHMARKS)
+
+
+def is_command(path: Path) -> bool:
+    """Whether a file has a `main`."""
+    parts = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(part, ast.FunctionDef) and part.name == "main" for part in parts)
 
 
 def test_every_file_has_its_place():
@@ -78,9 +98,20 @@ def test_each_library_has_its_room(name):
         assert library not in imports(MODULES[name]) or name in owners
 
 
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_share_what_is_no_command(name):
+    assert not {other for other in imported_benchmarks(BENCHMARKS[name]) if is_command(BENCHMARKS[other])}
+    assert not imports(BENCHMARKS[name]) & set(TESTS)
+
+
 @pytest.mark.parametrize("name", MODULES)
-def test_files_are_short_and_say_what_they_are(name):
-    text = MODULES[name].read_text(encoding="utf-8")
+def test_no_room_needs_a_benchmark(name):
+    assert "benchmarks" not in imports(MODULES[name])
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), *BENCHMARKS.values()], ids=lambda path: path.stem)
+def test_files_are_short_and_say_what_they_are(path):
+    text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST
     assert ast.get_docstring(ast.parse(text))
 
@@ -90,6 +121,8 @@ def test_tests_are_short_and_stand_alone(name):
     """What several of them need lies in conftest.py or in a helper beside it."""
     assert len(TESTS[name].read_text(encoding="utf-8").splitlines()) <= LONGEST
     assert not imports(TESTS[name]) & {other for other in TESTS if other.startswith("test_")}
+    if not name.startswith("test_"):
+        assert not {other for other in imported_benchmarks(TESTS[name]) if is_command(BENCHMARKS[other])}
 
 
 def test_only_commands_talk_to_the_hub():
