@@ -6,7 +6,6 @@ new worker goes on.
 """
 
 import argparse
-import contextlib
 import json
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 
 from annotations import read_landmarks, read_machines, read_stage
-from benchmarks.measuring import ROOT, command_environment, hardware, memory_mb
+from benchmarks.measuring import forget_peak, hardware, memory_mb, start
 from benchmarks.mutating import PAYLOAD_MARK, PLANTED, mutate, where_planted
 from benchmarks.seed_files import FILM_ID, Seed, make_seeds
 from checkpoint import load_model
@@ -142,12 +141,6 @@ def judge_weights(seed: Seed, path: Path, how: str) -> str:
     return "" if prediction.landmarks_px.shape == (29, 2) else "no landmarks"
 
 
-def forget_peak() -> None:
-    """Makes the highest memory use that Linux keeps start anew."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
 # --- in the main process ----------------------------------------------------------------------------------------------
 
 
@@ -160,9 +153,8 @@ class Worker:
     def ask(self, seed: str, path: Path, how: str) -> dict:
         """Outcome of one file."""
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, "-m", "benchmarks.mutations", "--serve", str(self.folder)]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            self.process = subprocess.Popen(command, cwd=ROOT, env=command_environment(), text=True, **pipes)
+            self.process = start("-m", "benchmarks.mutations", "--serve", self.folder, **pipes)
         print(json.dumps({"seed": seed, "path": str(path), "how": how}), file=self.process.stdin, flush=True)
         watch = threading.Timer(GIVE_UP_S, self.process.kill)
         watch.start()

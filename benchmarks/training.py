@@ -21,14 +21,13 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import (
-    ROOT,
     add_only,
     call,
-    command_environment,
     hardware,
     last_line,
     make_phantoms,
     memory_mb,
+    start,
     watch,
 )
 from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, Config, UserError, make_config
@@ -251,9 +250,7 @@ def train_until(model: str, options: argparse.Namespace, folder: Path) -> tuple[
     folder.mkdir()
     rows, peak_mb = [], 0.0
     with (folder / "errors").open("w+") as errors:
-        streams = {"stdout": subprocess.DEVNULL, "stderr": errors}
-        arguments = [sys.executable, *map(str, command)]
-        process = subprocess.Popen(arguments, cwd=ROOT, env=command_environment(), **streams)
+        process = start(*command, stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None and not is_over(rows, options):
             time.sleep(0.5)
             rows, peak_mb = read_log(folder), max(peak_mb, np.nan_to_num(memory_mb(process.pid)))
