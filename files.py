@@ -78,11 +78,14 @@ def claim(path: Path, text: str) -> bool:
     return True
 
 
-def remove_leftovers(folder: Path, idle_seconds: float = 0.0) -> None:
-    """Removes the temporary files that killed processes left in a folder, if nothing wrote to them for a while."""
-    for path in filter(lambda path: LEFTOVER.fullmatch(path.name), Path(folder).glob(".*.tmp")):
+def remove_leftovers(folder: Path, idle_seconds: float = 0.0, of: str = "") -> None:
+    """Removes the temporary files that killed processes left in a folder, if nothing wrote to them for a while; those
+    of one file alone where `of` names it.
+    """
+    for path in Path(folder).glob(".*.tmp"):
+        is_meant = LEFTOVER.fullmatch(path.name) and path.name.startswith(f".{of}")
         with contextlib.suppress(OSError):  # another process may have removed it
-            if time.time() - path.stat().st_mtime >= idle_seconds:
+            if is_meant and time.time() - path.stat().st_mtime >= idle_seconds:
                 path.unlink()
 
 

@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime
 from pathlib import Path
 
-from files import claim, csv_text, write_csv
+from files import claim, csv_text, remove_leftovers, write_csv
 
 LOG_COLUMNS = [
     "epoch", "train_loss", "valid_loss", "mre_px", "mre_mm", "sdr_2.0", "sdr_2.5", "sdr_3.0", "sdr_4.0",
@@ -30,6 +30,7 @@ class TrainingLog:
         if history and not self.claimed:
             self.path, self.claimed = claim_path(self.path), True
         if history:
+            remove_leftovers(self.path.parent, of=f"{self.path.name}.")  # others' logs lie there, too
             write_csv(self.path, history, LOG_COLUMNS)
 
 

@@ -162,3 +162,13 @@ def test_runs_of_one_minute_get_logs_of_their_own(blobs, tmp_path):
     resumed.fit()
     assert wanted.read_bytes() == logs[0] and trainer.log.path.read_bytes().startswith(logs[1])
     assert len(trainer.log.path.read_text().splitlines()) == 3 and len(list(wanted.parent.iterdir())) == 2
+
+
+def test_a_log_that_was_being_written_when_its_run_was_killed_leaves_nothing(tmp_path):
+    """But what another run is writing stays."""
+    log, rows = TrainingLog(tmp_path / "20260101_1200_cephnet_log.csv", claimed=True), [{"epoch": 1}]
+    mine, others = (tmp_path / f".{name}.0123456789ab.tmp" for name in (log.path.name, "20260101_1200_unet_log.csv"))
+    for path in (mine, others):
+        path.write_text("epoch,tr")
+    log.write(rows)
+    assert sorted(tmp_path.iterdir()) == sorted([log.path, others])
