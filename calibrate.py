@@ -20,6 +20,7 @@ from config import UserError
 from crossfit import CrossPredictions, check_recipe, cross_predict
 from flags import DEFAULT_CACHE, DEFAULT_DATASET
 from intervals import describe_intervals, fit_factors, interval_scores
+from memory import keep_freed_memory
 from opinions import write_opinions
 from report import describe_figures
 from scoring import score_films
@@ -124,4 +125,5 @@ def show_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.nda
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

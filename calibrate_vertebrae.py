@@ -15,6 +15,7 @@ from checkpoint import BEST_NAME, load_model, save_weights
 from config import VERTEBRAL_POINTS, UserError
 from flags import DEFAULT_DATASET
 from inference import pick_device
+from memory import keep_freed_memory
 from neck import label_necks
 from neck_crossfit import find_unseen, load_finders, neck_errors_net
 from twins import training_films
@@ -68,4 +69,5 @@ def calibrate(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

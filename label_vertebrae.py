@@ -19,6 +19,7 @@ from flags import DEFAULT_DATASET
 from images import read_film, write_png
 from inference import pick_device
 from labelme import write_labelme
+from memory import keep_freed_memory
 from neck import body_spacing, has_vertebrae, labels_folder, with_vertebrae
 from twins import training_films
 from vertebra_finder import Neck, VertebraFinder
@@ -159,4 +160,5 @@ def draw_sheet(path: Path, opinions: list[Opinion], count: int, seed: int) -> No
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -23,6 +23,7 @@ from flags import DEFAULT_DATASET, DEFAULT_OUTPUT, DEFAULT_ROI_DATASET
 from images import read_film, write_png
 from inference import CervicalPredictor, Predictor, default_weights, load_predictor, pick_device
 from labelme import box_of_points
+from memory import keep_freed_memory
 from neck import labels_folder, with_vertebrae
 
 BoxFinder = Callable[[Film, np.ndarray, float], tuple[int, int, int, int]]
@@ -264,4 +265,5 @@ def roi_box_px(landmarks_px: np.ndarray, film_size: tuple[int, int], margin: flo
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())
