@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import add_only, call, end_of, hardware, last_line, make_phantoms
+from benchmarks.measuring import add_only, call, end_of, hardware, kill, last_line, make_phantoms, wait_for
 from benchmarks.outcomes import same
-from benchmarks.small_run import EPOCHS, GIVE_UP_S, Run, kill, wait_for
+from benchmarks.small_run import EPOCHS, GIVE_UP_S, Run
 from checkpoint import INTERRUPTED_NAME, epoch_path, list_epochs, load_checkpoint
 from config import UserError
 from files import read_json, write_json
@@ -160,7 +160,7 @@ def judge_full_disk(folder: Path, dataset: Path, whole: Run) -> tuple[bool, str]
 
 def judge_limited_files(folder: Path, dataset: Path, whole: Run) -> tuple[bool, str]:
     """No file may be larger than half a checkpoint; then it may. The nearest to a full disk where none can be made."""
-    import resource
+    import resource  # Windows has none
 
     size = epoch_path(whole.run, EPOCHS).stat().st_size // 2
     run = Run(folder / "limited", dataset)

@@ -88,6 +88,19 @@ def end_of(process: subprocess.Popen, within_s: float) -> tuple[str, str]:
         raise UserError(f"`{name} ...` did not end within {within_s:.0f} s; run this on an idle machine.") from None
 
 
+def wait_for(process: subprocess.Popen, happened: Callable[[], bool], every_s: float = 0.0002) -> None:
+    """Returns when something has happened or the process has ended."""
+    while process.poll() is None and not happened():
+        time.sleep(every_s)
+
+
+def kill(process: subprocess.Popen) -> bool:
+    """SIGKILL; whether the process still ran."""
+    process.kill()
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
 def process_tree(pid: int) -> list[int]:
     """A process and all that it started, parents first, whatever session they lead; itself alone where there is no
     /proc.

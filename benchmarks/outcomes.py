@@ -21,7 +21,7 @@ def outcome(run: Path, logs: Path) -> tuple[dict, dict, list[list[dict]]]:
 
 
 def read_log(path: Path) -> list[dict]:
-    """The rows of a training's log."""
+    """The rows of a training's log; none where its head is just being written, which `files.read_csv` refuses."""
     with path.open() as file:
         return list(csv.DictReader(file))
 

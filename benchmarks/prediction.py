@@ -10,7 +10,6 @@ import argparse
 import json
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -32,12 +31,14 @@ from benchmarks.measuring import (
     call,
     finished,
     hardware,
+    kill,
     last_line,
     make_phantoms,
     print_verdicts,
     running_demo,
     side_by_side,
     start,
+    wait_for,
     watch,
 )
 from checkpoint import save_weights
@@ -252,10 +253,8 @@ def kill_twice(command: list, out: Path, count: int) -> list[int]:
     done = []
     for share in (1 / 3, 2 / 3):
         process = start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and finished(out) < share * count:
-            time.sleep(0.3)  # counting takes a moment, too
-        process.kill()
-        if process.wait() != -signal.SIGKILL:
+        wait_for(process, lambda wanted=share * count: finished(out) >= wanted, every_s=0.3)  # counting takes a moment
+        if not kill(process):
             raise UserError("The films were read before the run could be killed; raise --films.")
         done.append(finished(out))
     return done

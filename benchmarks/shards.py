@@ -30,6 +30,7 @@ from benchmarks.measuring import (
     make_phantoms,
     print_verdicts,
     start,
+    wait_for,
 )
 from benchmarks.outcomes import read_log, same
 from checkpoint import epoch_path, list_epochs, load_checkpoint
@@ -184,8 +185,7 @@ def kill_shard(command: list, out: Path) -> int:
         UserError: it ended before.
     """
     process = start_shard(command)
-    while process.poll() is None and finished(out) < 1:
-        time.sleep(0.02)
+    wait_for(process, lambda: finished(out) >= 1, every_s=0.02)
     kill_trees(process)
     said, _ = process.communicate()
     if process.returncode != -signal.SIGKILL:

@@ -1,9 +1,6 @@
 """A small training in a folder of its own, to be killed and damaged."""
 
-import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring import end_of, start
@@ -49,16 +46,3 @@ class Run:
         """Temporary files that lie about; in the cache they stay for an hour, as another machine may write them."""
         cached = set((self.folder / "cache").rglob(".*.tmp"))
         return sum(path not in cached for path in self.folder.rglob(".*.tmp"))
-
-
-def wait_for(process: subprocess.Popen, happened: Callable[[], bool]) -> None:
-    """Returns when something has happened or the process has ended."""
-    while process.poll() is None and not happened():
-        time.sleep(0.0002)
-
-
-def kill(process: subprocess.Popen) -> bool:
-    """SIGKILL; whether the process still ran."""
-    process.kill()
-    process.communicate()
-    return process.returncode == -signal.SIGKILL

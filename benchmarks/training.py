@@ -7,7 +7,6 @@ is small enough.
 """
 
 import argparse
-import csv
 import itertools
 import json
 import shlex
@@ -30,6 +29,7 @@ from benchmarks.measuring import (
     start,
     watch,
 )
+from benchmarks.outcomes import read_log
 from config import LANDMARK_COUNT, RECIPES, STAGE_COUNT, VERTEBRAL_POINTS, Config, UserError, make_config
 from dataset import THUMBNAILS_PER_FILM
 from inference import pick_device
@@ -199,7 +199,7 @@ def judge_processes(options: argparse.Namespace, folder: Path) -> None:
         run, memory = watch(*launcher, "train.py", *flags, "--threads", threads, "--no-valid", "--epochs", EPOCHS)
         if run.returncode != 0:
             raise UserError(f"Training in {count} processes failed: {last_line(run.stderr)}")
-        rate = FILMS / float(np.median([float(row["seconds"]) for row in read_log(folder / str(count))[1:]]))
+        rate = FILMS / float(np.median([float(row["seconds"]) for row in rows_so_far(folder / str(count))[1:]]))
         reference = reference or rate
         print(f"| {count} | {threads} | {rate:.2f} | {rate / reference:.2f} | {max(memory):.0f} |", flush=True)
 
@@ -210,12 +210,9 @@ def train_flags(options: argparse.Namespace, dataset: Path, folder: Path) -> lis
     return ["--dataset", dataset, *places, "--device", options.device, *shlex.split(options.train_flags)]
 
 
-def read_log(folder: Path) -> list[dict]:
+def rows_so_far(folder: Path) -> list[dict]:
     """The rows of a run's log; none as long as it has no log."""
-    for path in (folder / "logs").glob("*.csv"):
-        with path.open() as file:
-            return list(csv.DictReader(file))
-    return []
+    return next(map(read_log, (folder / "logs").glob("*.csv")), [])
 
 
 # --- the race ---------------------------------------------------------------------------------------------------------
@@ -253,9 +250,9 @@ def train_until(model: str, options: argparse.Namespace, folder: Path) -> tuple[
         process = start(*command, stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None and not is_over(rows, options):
             time.sleep(0.5)
-            rows, peak_mb = read_log(folder), max(peak_mb, np.nan_to_num(memory_mb(process.pid)))
+            rows, peak_mb = rows_so_far(folder), max(peak_mb, np.nan_to_num(memory_mb(process.pid)))
         process.kill()  # nothing of it is needed but the log
-        status, rows = process.wait(), read_log(folder)
+        status, rows = process.wait(), rows_so_far(folder)
         if status > 0 or not rows:
             errors.seek(0)
             raise UserError(f"Training {model} failed: {last_line(errors.read())}")
