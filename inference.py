@@ -107,7 +107,7 @@ class Predictor:
         assert not dataset.training, "films must not be varied while they are judged"
         predictions, sums = [], {}
         loader = make_loader(dataset, fixed_batches(len(dataset), JUDGING_BATCH), workers, self.device)
-        for batch in tqdm(loader, desc="Judging", unit="batch", disable=quiet, leave=False):
+        for batch in tqdm(loader, desc="Judging", unit="batch", disable=quiet or None, leave=False):
             letterboxes = [dataset.letterbox(int(index)) for index in batch["index"]]
             outputs, frames = self.look(batch["image"], letterboxes)
             with torch.inference_mode():

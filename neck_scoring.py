@@ -34,7 +34,7 @@ def read_necks(
 ) -> list[Cervical | None]:
     """The necks of films as read; `landmarks_px` are (29, 2) of each whole film, where they are known."""
     hints = landmarks_px or [None] * len(films)
-    rows = tqdm(list(zip(films, hints, strict=True)), desc="Reading necks", unit="film", leave=False)
+    rows = tqdm(list(zip(films, hints, strict=True)), desc="Reading necks", unit="film", disable=None, leave=False)
     return [reader.read(read_film(film.image_path), hint)[0] for film, hint in rows]
 
 

@@ -102,7 +102,8 @@ class Trainer:
         batch_sizes = [len(batch) for batch in self.plan.batches()]
         pieces = iter(self.loader)
         title = f"Epoch {self.epoch + 1}/{self.config.epochs}"
-        bar = tqdm(total=self.plan.steps, initial=self.step, desc=title, unit="step", disable=self.quiet, leave=False)
+        hidden = self.quiet or None  # None: in a log file, too, where each step would leave its trace
+        bar = tqdm(total=self.plan.steps, initial=self.step, desc=title, unit="step", disable=hidden, leave=False)
         with bar:
             while self.step < self.plan.steps:
                 if self.must_stop():

@@ -142,7 +142,7 @@ def disturbed_errors(
     still on their film; and how many films were refused.
     """
     errors_mm, on_film, refused = [], [], 0
-    for film in tqdm(films, desc=title, unit="film", leave=False):
+    for film in tqdm(films, desc=title, unit="film", disable=None, leave=False):
         picture, matrix = disturb(read_film(film.image_path))
         prediction = predictor.predict(picture)
         refused += not prediction.is_head
