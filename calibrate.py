@@ -17,7 +17,7 @@ import numpy as np
 from calibration import Calibration, coverage, cross_coverage, fit_calibration, quarter_ratio
 from checkpoint import load_model, save_weights
 from config import UserError
-from crossfit import CrossPredictions, check_recipe, cross_predict
+from crossfit import CrossPredictions, check_recipe, cross_predict, load_folds
 from flags import DEFAULT_CACHE, DEFAULT_DATASET
 from intervals import describe_intervals, fit_factors, interval_scores
 from memory import keep_freed_memory
@@ -78,7 +78,11 @@ def calibrate(options: argparse.Namespace) -> None:
     Raises:
         UserError: the runs are not the folds of this data set, or the weights find other landmarks.
     """
-    crossed = cross_predict(options.dataset, options.runs, options.cache, options.device)
+    folds = load_folds(options.dataset, options.runs, options.device)
+    if options.weights is not None:
+        model, config, facts = load_model(options.weights)
+        check_recipe(folds[0][0].config, config, f"{options.runs[0]} and {options.weights}")
+    crossed = cross_predict(folds, options.dataset, options.cache)
     errors_net, spreads_net = crossed.errors_net(), crossed.spreads_net()
     figures = score_films(crossed.films, crossed.predictions, crossed.config)
     print("Cross-validated, each film by the run that had not seen it:\n" + describe_figures(figures) + "\n")
@@ -94,8 +98,6 @@ def calibrate(options: argparse.Namespace) -> None:
         write_opinions(options.opinions, crossed.films, points_px, radius95_px)
         print(f"{options.opinions}: second opinions on {len(crossed.films)} films")
     if options.weights is not None:
-        model, config, facts = load_model(options.weights)
-        check_recipe(crossed.config, config, f"{options.runs[0]} and {options.weights}")
         facts = facts | {"calibration": calibration.to_json()}
         save_weights(options.out, model, config, facts, half=not options.full)
         print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")

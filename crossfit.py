@@ -43,8 +43,8 @@ class CrossPredictions:
         return np.array([each.frame.length_to_net(each.spread_px) for each in self.predictions])
 
 
-def cross_predict(dataset: Path, runs: list[Path], cache: Path, device: str) -> CrossPredictions:
-    """Reads the films of train, each by the run of `train.py --folds K --fold i` that left it out.
+def load_folds(dataset: Path, runs: list[Path], device: str) -> list[tuple[Predictor, list[Film]]]:
+    """Each run of `train.py --folds K --fold i` with the films of train that it left out.
 
     Raises:
         UserError: the runs are not those of all folds of this data set, in order and by one recipe.
@@ -53,15 +53,21 @@ def cross_predict(dataset: Path, runs: list[Path], cache: Path, device: str) -> 
     if not 2 <= len(runs) <= len(films):
         raise UserError(f"--runs names {len(runs)} runs; name those of all folds, at least 2.")
     parts = split_folds(films, len(runs), seed=0)
-    predictions, configs = [], []
-    for run, held_out in zip(runs, parts, strict=True):
-        predictor = load_fold(run, films, held_out, device)
-        configs.append(predictor.config)
-        check_recipe(configs[0], configs[-1], f"{runs[0]} and {run}")
+    folds = [(load_fold(run, films, held_out, device), held_out) for run, held_out in zip(runs, parts, strict=True)]
+    for run, (predictor, _) in zip(runs, folds, strict=True):
+        check_recipe(folds[0][0].config, predictor.config, f"{runs[0]} and {run}")
+    return folds
+
+
+def cross_predict(folds: list[tuple[Predictor, list[Film]]], dataset: Path, cache: Path) -> CrossPredictions:
+    """Reads the films of train, each by the run that left it out."""
+    predictions = []
+    for predictor, held_out in folds:
         prepared = FilmCache(cache, dataset, predictor.config.cached_size)
         predictions += predictor.predict_films(FilmDataset(held_out, predictor.config, prepared))[0]
-    folds = np.repeat(np.arange(len(runs)), [len(part) for part in parts])
-    return CrossPredictions([film for part in parts for film in part], predictions, folds, configs[0])
+    films = [film for _, held_out in folds for film in held_out]
+    numbers = np.repeat(np.arange(len(folds)), [len(held_out) for _, held_out in folds])
+    return CrossPredictions(films, predictions, numbers, folds[0][0].config)
 
 
 def check_recipe(first: Config, second: Config, names: str) -> None:
@@ -75,13 +81,18 @@ def load_fold(run: Path, films: list[Film], held_out: list[Film], device: str) -
     """The last weights of a fold's run: its best ones were chosen by the films that are to judge it.
 
     Raises:
-        UserError: the run is not finished, or was not trained on just the other films.
+        UserError: the run is not finished, of a model without heatmaps, or not trained on just the other films.
     """
     epochs = list_epochs(run)
     if not epochs:
         raise UserError(f"{run} holds no checkpoint; train it with --folds and --fold.")
     state = load_checkpoint(epoch_path(run, epochs[-1]))
     config = config_from_json(state["config"])
+    if "heatmaps" not in config.outputs:
+        raise UserError(
+            f"{run} is a run of {config.model}, which has no heatmaps of landmarks to learn radii from; name runs of "
+            "landmarks, heatmap or unet (vertebrae have calibrate_vertebrae.py)."
+        )
     if epochs[-1] < config.epochs and not Progress(**state["progress"]).should_stop(config):
         raise UserError(f"{run} has come to epoch {epochs[-1]} of {config.epochs}; let train.py finish it first.")
     predictor = load_predictor(epoch_path(run, epochs[-1]), pick_device(device))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_runs import NETS, run
+from small_weights import make_weights
 
 import calibrate
 import evaluate
@@ -89,7 +90,7 @@ def train_folds(blobs, folder, *flags) -> tuple[list[str], Path]:
     return [str(folder / "runs" / f"fold{fold}") for fold in range(2)], folder / "runs" / "all" / "best_model.pth"
 
 
-def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
+def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys, monkeypatch):
     flags = [*NETS["landmarks"], "--epochs", "1"]
     runs, weights = train_folds(blobs, tmp_path, *flags)
     out = tmp_path / "shared.safetensors"
@@ -100,6 +101,12 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
     assert "8 films, cross-validated" in capsys.readouterr().out
     assert calibrate.main(["--runs", *reversed(runs), *asked]) == 2
     assert "in order" in capsys.readouterr().err
+    other = make_weights(blobs, tmp_path / "other.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(calibrate, "cross_predict", None)  # before any film is read
+        for wrong, message in ((tmp_path / "nowhere.pth", "nowhere.pth"), (other, "differ in model")):
+            assert calibrate.main(["--runs", *runs, *asked, "--weights", str(wrong)]) == 2
+            assert message in capsys.readouterr().err
     assert load_model(out)[2]["calibration"]["intervals"], "how wide intervals must be goes with the weights"
 
     assert len(json.loads(opinions.read_text())) == 8
@@ -121,6 +128,16 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys):
         entry = json.loads((tmp_path / "p" / "predictions.json").read_text())[0]
         assert all(point[key] > 0 for point in entry["landmarks"].values())
         assert all(row["low95"] <= row["high95"] for row in entry["measurements"].values())
+
+
+@pytest.mark.parametrize("model", ["cephnet", "cvm_resnet18", "vertebrae"])
+def test_runs_without_heatmaps_of_landmarks_are_refused(blobs, tmp_path, capsys, model):
+    runs = [tmp_path / f"fold{fold}" for fold in range(2)]
+    for each in runs:
+        make_weights(blobs, each / "checkpoint_epoch_1.pth", model)
+    asked = ["--opinions", str(tmp_path / "o.json"), "--dataset", str(blobs), "--cache", str(tmp_path / "cache")]
+    assert calibrate.main(["--runs", *map(str, runs), *asked, "--device", "cpu"]) == 2
+    assert f"fold0 is a run of {model}, which has no heatmaps of landmarks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("flags", "message"), [(["-o", "x.pth"], "safetensors"), (["--runs", "one"], "at least 2")])
