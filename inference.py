@@ -255,6 +255,19 @@ def load_predictor(weights: Path, device: torch.device) -> Predictor | CervicalP
     return predictor
 
 
+def load_landmark_predictor(weights: Path, device: torch.device) -> Predictor:
+    """As `load_predictor`, of weights that find landmarks.
+
+    Raises:
+        UserError: they do not, or cannot be used.
+    """
+    predictor = load_predictor(weights, device)
+    if not predictor.config.finds_landmarks:
+        model = predictor.config.model
+        raise UserError(f"{weights} is a model of {model}, which finds no landmarks; name others with --weights.")
+    return predictor
+
+
 def goes_with_necks(stage_weights: Path) -> bool:
     """Whether a file is there and names the stage from vertebrae; a network on pictures reads by itself."""
     return stage_weights.exists() and load_weights(stage_weights)[0].reads_necks

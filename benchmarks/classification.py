@@ -18,7 +18,7 @@ from config import SPLITS, UserError
 from films import Film, scan_split
 from flags import DEFAULT_OUTPUT
 from images import read_film
-from inference import Predictor, default_weights, load_predictor, pick_device
+from inference import Predictor, default_weights, load_landmark_predictor, pick_device
 from norms import norms_of
 
 # Our name of each, in the challenge's order; its "FMA" is the angle between S-N and Go-Gn, its "FHI" S-Go to N-Me.
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         weights = options.weights or default_weights(Path(DEFAULT_OUTPUT))
-        predictor = load_predictor(weights, pick_device(options.device))
+        predictor = load_landmark_predictor(weights, pick_device(options.device))
         films = scan_split(options.dataset, options.split)
         print(f"{weights}, {len(films)} films of {options.split}")
         print(make_table(films, predict_classes(films, predictor)))

@@ -18,7 +18,7 @@ from config import SPLITS, SYMBOLS, UserError
 from dataset import FilmDataset
 from films import Film, scan_split
 from flags import DEFAULT_CACHE, DEFAULT_DATASET, DEFAULT_OUTPUT
-from inference import Prediction, default_weights, load_predictor, pick_device
+from inference import Prediction, default_weights, load_landmark_predictor, pick_device
 from metrics import mean_and_deviation, success_rates
 from scoring import to_mm
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         weights = options.weights or default_weights(Path(DEFAULT_OUTPUT))
-        predictor = load_predictor(weights, pick_device(options.device))
+        predictor = load_landmark_predictor(weights, pick_device(options.device))
         films = scan_split(options.dataset, options.split)
         cache = FilmCache(options.cache, options.dataset, predictor.config.cached_size)
         cache.build(films)

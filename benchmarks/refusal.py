@@ -15,7 +15,7 @@ from config import SPLITS, UserError
 from films import scan_split
 from flags import DEFAULT_OUTPUT
 from images import read_film, to_grey8
-from inference import Predictor, default_weights, load_predictor, pick_device
+from inference import Predictor, default_weights, load_landmark_predictor, pick_device
 from strangers import KINDS, TAUGHT, draw_stranger
 
 SIDE_PX = 900
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         weights = options.weights or default_weights(Path(DEFAULT_OUTPUT))
-        predictor = load_predictor(weights, pick_device(options.device))
+        predictor = load_landmark_predictor(weights, pick_device(options.device))
         print(f"{weights}\n\n| pictures | shown in training | refused |\n|---|---|---|")
         for kind in KINDS:
             pictures = (draw_stranger(kind, SIDE_PX, np.random.default_rng(SEED + n)) for n in range(options.each))

@@ -18,7 +18,7 @@ from films import Film, scan_split
 from flags import DEFAULT_DATASET, DEFAULT_OUTPUT
 from head import join_matrices, move_points, warp_image
 from images import read_film
-from inference import Predictor, default_weights, load_predictor, pick_device
+from inference import Predictor, default_weights, load_landmark_predictor, pick_device
 from metrics import mean_and_deviation, radial_error, success_rates
 
 KEEP = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         weights = options.weights or default_weights(Path(DEFAULT_OUTPUT))
-        predictor = load_predictor(weights, pick_device(options.device))
+        predictor = load_landmark_predictor(weights, pick_device(options.device))
         predictor.cervical = None  # the neck is not judged here
         films = scan_split(options.dataset, options.split)[: options.films]
         print(f"{weights}, {len(films)} films of {options.dataset.name}/{options.split}\n")

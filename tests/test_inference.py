@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 import torch
 from known_prediction import predict_known
+from small_weights import make_weights
 from target_maps import gaussian_heatmaps
 from torch import nn
 
 from backbone import CephModel
 from cache import FilmCache
-from config import SYMBOLS, make_config
+from config import SYMBOLS, UserError, make_config
 from dataset import FilmDataset, describe_data
 from films import scan_split
 from geometry import Letterbox, net_to_cells
 from head_finder import HeadFinder, keep_surer
 from images import read_film
-from inference import REFUSAL, Predictor, default_weights, pick_device
+from inference import REFUSAL, Predictor, default_weights, load_landmark_predictor, pick_device
 from model import build_model, decode_maps
 from report import describe_headline
 from scoring import measure_errors, score_films, selection_score
@@ -133,8 +134,6 @@ def test_without_a_pixel_size_there_are_no_millimetres(blobs):
 def test_the_newest_best_weights_are_found(tmp_path):
     import os
 
-    from config import UserError
-
     with pytest.raises(UserError, match="train first"):
         default_weights(tmp_path / "none", tmp_path / "none.safetensors")
     for age, name in enumerate(("new", "old")):
@@ -145,9 +144,14 @@ def test_the_newest_best_weights_are_found(tmp_path):
     assert default_weights(tmp_path) == tmp_path / "new" / "best_model.pth"
 
 
-def test_cuda_is_refused_where_there_is_none(monkeypatch):
-    from config import UserError
+@pytest.mark.parametrize("model", ["cvm_resnet18", "vertebrae"])
+def test_weights_without_landmarks_are_refused_where_landmarks_are_judged(blobs, tmp_path, model):
+    weights = make_weights(blobs, tmp_path / "best_model.pth", model)
+    with pytest.raises(UserError, match=f"a model of {model}, which finds no landmarks; name others"):
+        load_landmark_predictor(weights, torch.device("cpu"))
 
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto").type == "cpu"
     with pytest.raises(UserError, match="--device cpu"):
