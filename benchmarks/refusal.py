@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.pictures:
             show("pictures given", "no", [is_refused(predictor, read_film(path)) for path in options.pictures])
         if options.dataset:
-            films = [read_film(film.image_path) for film in scan_split(options.dataset, options.split)]
+            films = (read_film(film.image_path) for film in scan_split(options.dataset, options.split))
             show(
                 f"films of {options.dataset.name}/{options.split}", "-", [is_refused(predictor, film) for film in films]
             )
