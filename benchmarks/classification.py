@@ -86,7 +86,8 @@ def make_table(films: list[Film], predicted: np.ndarray) -> str:
         known = truth[:, column] >= 0
         if known.any():
             true, guess = truth[known, column], predicted[known, column]
-            agreement = 100 * (senior[known, column] == junior[known, column]).mean()
+            by_both = (senior[:, column] >= 0) & (junior[:, column] >= 0)
+            agreement = 100 * np.mean(senior[by_both, column] == junior[by_both, column]) if by_both.any() else np.nan
             majority = 100 * np.bincount(true).max() / len(true)
             figures.append((*success_rates(true, guess), agreement, majority))
             lines.append(f"| {name} | {len(true)} | " + " | ".join(f"{value:.1f}" for value in figures[-1]) + " |")

@@ -1,5 +1,7 @@
 """The challenge's classes and their rates, by hand; perfect points are always right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,17 @@ def test_true_points_are_always_in_their_class(drawn_phantoms):
     assert "| mean | | **100.0** | **100.0** |" in table
     missed = make_table(films, np.full_like(truth, -1))
     assert "| mean | | **0.0** | **0.0** |" in missed
+
+
+def test_without_a_second_annotator_there_is_no_agreement(drawn_phantoms):
+    films = scan_split(drawn_phantoms, "test")
+    alone = [replace(film, annotators_px=film.annotators_px * [[[1.0]], [[np.nan]]]) for film in films]
+    truth = np.array([classes_of(film.truth_px(), film.pixel_size_mm) for film in alone])
+    assert {line.split("|")[5].strip(" *") for line in make_table(alone, truth).splitlines()[2:]} == {"nan"}
+    agreed = make_table([*films, alone[0]], np.vstack([truth, truth[:1]])).splitlines()
+    assert [line.split("|")[5] for line in agreed[2:]] == [
+        line.split("|")[5] for line in make_table(films, truth).splitlines()[2:]
+    ]
 
 
 def test_films_are_read_as_the_predictor_says(drawn_phantoms):
