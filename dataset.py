@@ -191,6 +191,8 @@ def describe_data(config: Config, films: list[Film]) -> Config:
     if config.head_frame:
         columns = [LANDMARK_INDEX[symbol] for symbol in landmarks]
         shapes = np.array([film.truth_px()[columns] for film in films])
+        if (~np.isnan(shapes).any(axis=2)).sum(axis=1).max() < 2:
+            raise UserError("No film has two landmarks, which say where its head lies; train with --no-head-frame.")
         head_shape = tuple(mean_shape(shapes, config.image_size[::-1]).round(2).flatten().tolist())
     return replace(config, landmarks=landmarks, taught_by=taught_by, stage_counts=counts, head_shape=head_shape)
 

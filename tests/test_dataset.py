@@ -74,6 +74,9 @@ def test_a_config_learns_its_points_and_stages_from_the_films(tmp_path):
     with pytest.raises(UserError, match="no landmarks"):
         describe_data(make_config("landmarks", head_frame=False), no_points)
     no_stages = scan_split(write_blob_dataset(tmp_path / "c", {"train": 2}, stages=False), "train")
+    one_point = write_blob_dataset(tmp_path / "one", {"train": 3}, points=1)
+    with pytest.raises(UserError, match="two landmarks.*--no-head-frame"):
+        describe_data(make_config("landmarks"), scan_split(one_point, "train"))
     with pytest.raises(UserError, match="no CVM stages"):
         describe_data(make_config("cvm_mil"), no_stages)
 
