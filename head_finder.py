@@ -30,11 +30,17 @@ SECOND_LOOK_DRIFT = 0.1  # share of the head's size by which the first frame may
 
 
 class HeadFinder:
-    """A `landmarks` model on a device, with its locator and the mean head (K, 2), net pixels."""
+    """A `landmarks` model on a device, with its locator and the mean head (K, 2), net pixels.
+
+    Raises:
+        ValueError: the head is to be framed, and the config has no mean head; only that of a foreign file may lack it.
+    """
 
     def __init__(self, model: CephModel, config: Config, device: torch.device):
         self.model, self.config, self.device = model, config, device
         self.shape = np.array(config.head_shape).reshape(-1, 2)
+        if config.head_frame and not 2 <= len(self.shape) == len(config.landmarks):
+            raise ValueError("no mean head")
 
     @torch.inference_mode()
     def look(

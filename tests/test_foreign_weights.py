@@ -137,6 +137,13 @@ def test_forged_settings_are_refused_before_a_model_is_built(whole, tmp_path, ch
         load_predictor(rewrite(whole, tmp_path / "w.safetensors", **changes), torch.device("cpu"))
 
 
+def test_weights_that_frame_heads_by_no_mean_head_are_refused(tmp_path):
+    config = make_config("landmarks", image_size=(32, 32), widths=(16, 16), blocks=1)
+    save_weights(tmp_path / "w.safetensors", build_model(config), config, {})
+    with pytest.raises(UserError, match="no mean head"):
+        load_predictor(tmp_path / "w.safetensors", torch.device("cpu"))
+
+
 def test_weights_that_are_no_numbers_are_refused(whole, tmp_path):
     content = load_checkpoint(whole["pth"])
     content["model"]["head.1.bias"][0] = float("nan")
