@@ -41,7 +41,7 @@ def with_opinions(films: list[Film], path: Path) -> list[Film]:
         raise UserError(f"{path} has no opinion on film {missing[0]}; write it anew with calibrate.py --opinions.")
     try:
         return [add_opinion(film, *parse_opinion(content[film.film_id])) for film in films]
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise UserError(f"{path} is not a file of opinions; write it anew with calibrate.py --opinions.") from None
 
 

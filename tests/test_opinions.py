@@ -53,7 +53,8 @@ def test_a_file_of_something_else_is_refused(films, tmp_path):
     write_opinions(path, films[1:], np.zeros((len(films) - 1, 29, 2)), np.ones((len(films) - 1, 29)))
     with pytest.raises(UserError, match="no opinion on film train000"):
         with_opinions(films, path)
-    for text in ("[]", '{"train000": 3}', '{"train000": {"XX": [1, 2, 3]}}', '{"train000": {"A": [1, 2]}}'):
+    points = '{"XX": [1, 2, 3]}', '{"A": [1, 2]}', '{"A": [1%s, 2, 3]}' % ("0" * 400)
+    for text in ("[]", '{"train000": 3}', *(f'{{"train000": {each}}}' for each in points)):
         path.write_text(text)
         with pytest.raises(UserError, match="calibrate.py --opinions"):
             with_opinions(films[:1], path)
