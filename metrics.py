@@ -55,7 +55,7 @@ def stage_figures(predicted: np.ndarray, truth: np.ndarray, probabilities: np.nd
     """Figures of stages 1-6 (N,) against the truth (N,), with probabilities (N, 6).
 
     `macro_f1` is the mean over the stages that occur in the truth or in the prediction; `qwk` is Cohen's kappa with
-    quadratic weights, 0 when all predictions are one stage; `mae` is in stages.
+    quadratic weights, 0 when all predictions are one stage and the truth is not, 1 when both are; `mae` is in stages.
     """
     stages = np.arange(1, STAGE_COUNT + 1)
     apart = np.abs(predicted - truth)
