@@ -86,7 +86,7 @@ def calibrate(options: argparse.Namespace) -> None:
     errors_net, spreads_net = crossed.errors_net(), crossed.spreads_net()
     figures = score_films(crossed.films, crossed.predictions, crossed.config)
     print("Cross-validated, each film by the run that had not seen it:\n" + describe_figures(figures) + "\n")
-    show_coverage(errors_net, spreads_net, crossed.folds)
+    show_coverage(crossed)
     calibration = fit_calibration(errors_net, spreads_net)
     points_px, radius95_px = opinions_of(crossed, calibration)
     scores = interval_scores(points_px, radius95_px, np.array([film.truth_px() for film in crossed.films]))
@@ -110,10 +110,14 @@ def opinions_of(crossed: CrossPredictions, calibration: Calibration) -> tuple[np
     return np.array([prediction.landmarks_px for prediction in crossed.predictions]), radius95_px
 
 
-def show_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.ndarray) -> None:
-    """Prints how radii learnt from the other folds fare on each fold."""
-    shares = coverage(cross_coverage(errors_net, spreads_net, folds))
+def show_coverage(crossed: CrossPredictions) -> None:
+    """Prints how radii learnt from the other folds fare on each fold, and, where readers placed points, too, on those
+    of the experts alone: readers' points are harder and make radii look better at ranking.
+    """
+    errors_net, spreads_net, by_reader = crossed.errors_net(), crossed.spreads_net(), crossed.by_reader()
+    covered = cross_coverage(errors_net, spreads_net, crossed.folds)
     radii_net = fit_calibration(errors_net, spreads_net).radii_net(spreads_net)
+    shares = coverage(covered)
     print(
         f"{len(errors_net)} films, cross-validated: {100 * shares['pooled']:.1f} % of the points lie within "
         "their radius."
@@ -124,6 +128,10 @@ def show_coverage(errors_net: np.ndarray, spreads_net: np.ndarray, folds: np.nda
         f"The quarter with the largest radii has {quarter_ratio(errors_net, radii_net):.2f} times the error of "
         "the one with the smallest."
     )
+    of_experts = ~np.isnan(covered) & ~by_reader
+    if of_experts.any() and (by_reader & ~np.isnan(covered)).any():
+        ratio = quarter_ratio(errors_net[of_experts], radii_net[of_experts])
+        print(f"Of experts' points alone {100 * covered[of_experts].mean():.1f} % lie within it; {ratio:.2f} times.")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ class CrossPredictions:
         """(N, 29) spreads of the heatmaps in network pixels."""
         return np.array([each.frame.length_to_net(each.spread_px) for each in self.predictions])
 
+    def by_reader(self) -> np.ndarray:
+        """(N, 29) bool, points that readers placed."""
+        return np.array([film.by_reader for film in self.films])
+
 
 def load_folds(dataset: Path, runs: list[Path], device: str) -> list[tuple[Predictor, list[Film]]]:
     """Each run of `train.py --folds K --fold i` with the films of train that it left out.

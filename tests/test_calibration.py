@@ -1,7 +1,9 @@
 """Radii: 95 % of unseen points lie within, sharp answers get small ones, and the whole way from folds to weights."""
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,6 +130,25 @@ def test_from_folds_to_radii_in_every_result(blobs, tmp_path, capsys, monkeypatc
         entry = json.loads((tmp_path / "p" / "predictions.json").read_text())[0]
         assert all(point[key] > 0 for point in entry["landmarks"].values())
         assert all(row["low95"] <= row["high95"] for row in entry["measurements"].values())
+
+
+def test_experts_points_are_ranked_apart_from_readers(capsys):
+    """Readers' points are harder: together with experts' they make radii look better at ranking than they are."""
+    rng = np.random.default_rng(0)
+    by_reader = np.zeros((60, 29), dtype=bool)
+    spreads_net = np.ones((60, 29))
+    errors_net = rng.uniform(1.0, 2.0, (60, 29))
+    alone = SimpleNamespace(
+        errors_net=lambda: errors_net, spreads_net=lambda: spreads_net, by_reader=lambda: by_reader,
+        folds=np.arange(60) % 3,
+    )  # fmt: skip
+    calibrate.show_coverage(alone)
+    assert "experts" not in capsys.readouterr().out, "nothing to set apart"
+    by_reader[:, 20:], spreads_net[:, 20:] = True, 10.0
+    errors_net[:, 20:] *= 10.0
+    calibrate.show_coverage(alone)
+    together, experts = (float(each) for each in re.findall(r"([\d.]+) times", capsys.readouterr().out))
+    assert together > 5.0 and 0.8 < experts < 1.5
 
 
 @pytest.mark.parametrize("model", ["cephnet", "cvm_resnet18", "vertebrae"])
