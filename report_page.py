@@ -15,7 +15,7 @@ from config import SYMBOLS
 from norms import DEFAULT_CHOICE, NORM_CHOICES, NORM_SETS
 from reading import READER, USER, Reading, describe_stage
 from tracing import KIND_COLOURS, LINES, draw_line
-from visualize import place_label
+from visualize import leader_end, place_label
 from wigglegram import UNITS, wigglegram
 from words import DOUBT_MARK, NO_SCALE, READER_MARK, SAYS_NOTHING, USER_MARK, number, say
 
@@ -148,13 +148,25 @@ def draw_symbols(reading: Reading, unit: float) -> list[str]:
     parts = []
     for index in np.flatnonzero(reading.known):
         box_px = np.array([0.62 * size * len(SYMBOLS[index]), 0.8 * size])
-        box = place_label(reading.points_px[index], box_px, taken, reading.film_size, unit)
+        point_px = reading.points_px[index]
+        box = place_label(point_px, box_px, taken, reading.points_px, reading.film_size, unit)
         taken = np.vstack([taken, box])
+        if (end_px := leader_end(point_px, box, reading.points_px, unit)) is not None:
+            parts.append(draw_leader(point_px, end_px, unit))
         parts.append(
             f'<text x="{box[0]:.1f}" y="{box[3]:.1f}" style="font-size:{size:.1f}px;fill:#fff;paint-order:stroke;'
             f'stroke:#000;stroke-width:{2.2 * unit:.1f}px">{escape(SYMBOLS[index])}</text>'
         )
     return parts
+
+
+def draw_leader(point_px: np.ndarray, end_px: np.ndarray, unit: float) -> str:
+    """The line from a point to its symbol."""
+    (x1, y1), (x2, y2) = point_px, end_px
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+        f'style="stroke:#fff;stroke-width:{0.6 * unit:.2f};opacity:0.8"/>'
+    )
 
 
 def jpeg_base64(film: np.ndarray) -> str:

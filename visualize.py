@@ -17,6 +17,7 @@ PANEL_LIGHT = 0.3  # what the panel under the legend leaves of the film: some fi
 # Where a label may stand, from its point: upper right first, then around, then the same farther away.
 DIRECTIONS = ((1, -1), (1, 0), (1, 1), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1))
 DISTANCES = (4.0, 10.0, 17.0)
+MISLEADING = 0.1  # a label nearer to another point is as bad as one that hides this share of its area
 VERTEBRAL_OUTLINES = (
     ("C2p", "C2m", "C2a"),
     ("C3up", "C3ua", "C3la", "C3m", "C3lp"),
@@ -150,19 +151,25 @@ def write_labels(
     taken = np.vstack([panel[None], np.hstack([dots_px - 2.5 * unit, dots_px + 2.5 * unit])])  # (M, 4) boxes
     for text, point_px in zip(labels, points_px, strict=True):
         if text and not np.isnan(point_px).any():
-            box = place_label(point_px, text_size(text, size), taken, canvas.shape[1::-1], unit)
+            box = place_label(point_px, text_size(text, size), taken, points_px, canvas.shape[1::-1], unit)
             taken = np.vstack([taken, box])
-            nearest = np.clip(point_px, box[:2], box[2:])
-            if np.hypot(*(nearest - point_px)) > 1.5 * DISTANCES[0] * unit:
-                ends = fixed_point(point_px), fixed_point(nearest)
+            if (end_px := leader_end(point_px, box, points_px, unit)) is not None:
+                ends = fixed_point(point_px), fixed_point(end_px)
                 cv2.line(canvas, *ends, TEXT_COLOUR, thick(0.4 * unit), cv2.LINE_AA, SHIFT)
             write(canvas, text, box[0], box[3], size)
 
 
 def place_label(
-    point_px: np.ndarray, size_px: np.ndarray, taken: np.ndarray, film_size: tuple[int, int], unit: float
+    point_px: np.ndarray,
+    size_px: np.ndarray,
+    taken: np.ndarray,
+    points_px: np.ndarray,
+    film_size: tuple[int, int],
+    unit: float,
 ) -> np.ndarray:
-    """The (4,) left, top, right, bottom of a label beside its point: the first free place, else the least hidden."""
+    """The (4,) left, top, right, bottom of a label beside its point: the first free place to which none of all the
+    (K, 2) points is nearer, else the one that hides least.
+    """
     best, least = None, np.inf
     for distance in DISTANCES:
         for direction in np.array(DIRECTIONS, dtype=np.float64):
@@ -170,11 +177,27 @@ def place_label(
             box = np.concatenate([middle - size_px / 2, middle + size_px / 2])
             inside = overlap(box, np.array([[0, 0, *film_size]]))
             hidden = overlap(box, taken) + (size_px.prod() - inside)
+            if is_nearer_to_another(point_px, box, points_px):
+                hidden += MISLEADING * size_px.prod()
             if hidden < least:
                 best, least = box, hidden
             if least <= 0:
                 return best
     return best
+
+
+def leader_end(point_px: np.ndarray, box: np.ndarray, points_px: np.ndarray, unit: float) -> np.ndarray | None:
+    """(2,) where the line from a point to its label ends; None where it is plain whose label this is."""
+    end_px = np.clip(point_px, box[:2], box[2:])
+    is_far = np.hypot(*(end_px - point_px)) > 1.5 * DISTANCES[0] * unit
+    return end_px if is_far or is_nearer_to_another(point_px, box, points_px) else None
+
+
+def is_nearer_to_another(point_px: np.ndarray, box: np.ndarray, points_px: np.ndarray) -> bool:
+    """Whether a label would be taken for that of another of the (K, 2) points than its own."""
+    others_px = points_px[~np.isnan(points_px).any(axis=1) & (points_px != point_px).any(axis=1)]
+    gaps_px = [np.hypot(*(np.clip(each, box[:2], box[2:]) - each).T) for each in (point_px, others_px)]
+    return bool((gaps_px[1] <= gaps_px[0]).any())
 
 
 def overlap(box: np.ndarray, others: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from visualize import (
     TRUTH_COLOUR,
     contact_sheet,
     draw_film,
+    leader_end,
     overlap,
     place_label,
 )
@@ -96,11 +97,26 @@ def test_labels_keep_clear_of_points_and_of_each_other():
     dots_px = np.array([[300.0, 300.0], [303.0, 301.0], [306.0, 299.0]])  # molar cusps lie on each other
     taken = np.hstack([dots_px - 2.5, dots_px + 2.5])
     for dot_px in dots_px:
-        box = place_label(dot_px, np.array([16.0, 10.0]), taken, (640, 800), 1.0)
+        box = place_label(dot_px, np.array([16.0, 10.0]), taken, dots_px, (640, 800), 1.0)
         assert overlap(box, taken) == 0
         taken = np.vstack([taken, box])
-    corner = place_label(np.array([638.0, 2.0]), np.array([16.0, 10.0]), taken, (640, 800), 1.0)
+    corner = place_label(np.array([638.0, 2.0]), np.array([16.0, 10.0]), taken, dots_px, (640, 800), 1.0)
     assert (corner[:2] >= 0).all() and (corner[2:] <= [640, 800]).all()
+
+
+def test_no_label_is_taken_for_that_of_a_nearer_point():
+    """The cusps of molars lie so close that a number beside one used to stand next to the other."""
+    dots_px = np.array([[300.0, 300.0], [302.0, 309.0], [330.0, 296.0], [331.0, 305.0]])
+    taken = np.hstack([dots_px - 2.5, dots_px + 2.5])
+    for dot_px in dots_px:
+        box = place_label(dot_px, np.array([16.0, 10.0]), taken, dots_px, (640, 800), 1.0)
+        taken = np.vstack([taken, box])
+        gaps = np.hypot(*(np.clip(dots_px, box[:2], box[2:]) - dots_px).T)
+        has_line = leader_end(dot_px, box, dots_px, 1.0) is not None
+        assert has_line or (dots_px[np.argmin(gaps)] == dot_px).all()
+    beside = np.array([304.0, 302.0, 320.0, 312.0])
+    assert (leader_end(dots_px[0], beside, dots_px, 1.0) == [304.0, 302.0]).all(), "the other dot is nearer"
+    assert leader_end(dots_px[0], beside, dots_px[:1], 1.0) is None
 
 
 def test_numbers_and_other_texts_are_written():
