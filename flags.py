@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 
 from config import DATA_FACTS, Config, make_config
-from settings import flag_of, show_default
+from settings import flag_of, show_value
 
 DEFAULT_DATASET = "Aariz"
 DEFAULT_ROI_DATASET = "Aariz_ROI"
@@ -14,12 +14,16 @@ DEFAULT_CACHE = "cache"
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """One flag per setting; a flag that is not given keeps the model's recipe."""
-    group = parser.add_argument_group("settings (each model has its own recipe; a flag overrides it)")
+    group = parser.add_argument_group(
+        f"settings (each model has its own recipe, that of {Config.model} is shown; a flag overrides it)"
+    )
+    recipe = make_config(Config.model)
     for each in dataclasses.fields(Config):
         if each.name in DATA_FACTS:
             continue
         flag, default = flag_of(each.name), each.default
-        options = {"help": f"{each.metadata['help']} (default: {show_default(each)})", "default": argparse.SUPPRESS}
+        shown = show_value(each.name, getattr(recipe, each.name))
+        options = {"help": f"{each.metadata['help']} (default: {shown})", "default": argparse.SUPPRESS}
         if isinstance(default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         elif isinstance(default, tuple):

@@ -212,12 +212,12 @@ WARNINGS = {
         "정사각형으로 눌린 사진으로 보여 높이를 {}배로 늘려 판독했습니다."
     ),
     "S-N measures {} mm, less than the {} mm of nearly all heads: check S, N and the pixel size. "
-    "If that is too small, lengths come out too short; angles and ratios hold.": (
+    "If the pixel size is too small, lengths come out too short; angles and ratios hold.": (
         "S-N이 {} mm로 대부분의 두개({} mm)보다 짧습니다. S점, N점, 픽셀 크기를 확인하십시오. "
         "픽셀 크기가 너무 작으면 길이가 짧게 나오며, 각도와 비율은 영향을 받지 않습니다."
     ),
     "S-N measures {} mm, more than the {} mm of nearly all heads: check S, N and the pixel size. "
-    "If that is too large, or the film much magnified, lengths come out too long; angles and ratios hold.": (
+    "If the pixel size is too large, or the film much magnified, lengths come out too long; angles and ratios hold.": (
         "S-N이 {} mm로 대부분의 두개({} mm)보다 깁니다. S점, N점, 픽셀 크기를 확인하십시오. "
         "픽셀 크기가 너무 크거나 확대율이 크면 길이가 길게 나오며, 각도와 비율은 영향을 받지 않습니다."
     ),

@@ -18,11 +18,11 @@ CSV_COLUMNS = ["film", "landmark", "x", "y", "confidence", "spread_px", "radius9
 PLAUSIBLE_SN_MM = (60, 85)  # from sella to nasion, magnification included; else the pixel size is wrong, or a point
 TOO_SHORT = (
     "S-N measures {} mm, less than the {} mm of nearly all heads: check S, N and the pixel size. "
-    "If that is too small, lengths come out too short; angles and ratios hold."
+    "If the pixel size is too small, lengths come out too short; angles and ratios hold."
 )
 TOO_LONG = (
     "S-N measures {} mm, more than the {} mm of nearly all heads: check S, N and the pixel size. "
-    "If that is too large, or the film much magnified, lengths come out too long; angles and ratios hold."
+    "If the pixel size is too large, or the film much magnified, lengths come out too long; angles and ratios hold."
 )
 OUTSIDE = "{} would lie outside the film and is left out."
 ALL_OUTSIDE = "{} would lie outside the film and are left out."

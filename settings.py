@@ -28,7 +28,9 @@ def check_setting(each: dataclasses.Field, value: object) -> None:
     low, high, choices = (each.metadata[key] for key in ("low", "high", "choices"))
     flag = flag_of(each.name)
     if not has_type_of(each.default, value, each.name):
-        raise UserError(f"{flag} is {quoted(value)}; it must look like {show_default(each) or 'a list'}.")
+        raise UserError(
+            f"{flag} is {quoted(value)}; it must look like {show_value(each.name, each.default) or 'a list'}."
+        )
     if choices and value not in choices:
         raise UserError(f"{flag} is {quoted(value)}; choose one of {', '.join(choices)}.")
     for number in value if isinstance(value, tuple) else (value,):
@@ -56,10 +58,10 @@ def is_plain(value: object, kinds: type | tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and not (isinstance(value, float) and math.isnan(value))
 
 
-def show_default(each: dataclasses.Field) -> str:
-    """A setting's default as its flag takes it: 640x512, 24,48 or 0.5."""
-    between = "x" if each.name.endswith("_size") else ","
-    return between.join(map(str, each.default)) if isinstance(each.default, tuple) else str(each.default)
+def show_value(name: str, value: object) -> str:
+    """A setting's value as its flag takes it: 640x512, 24,48 or 0.5."""
+    between = "x" if name.endswith("_size") else ","
+    return between.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def quoted(value: object) -> str:

@@ -165,6 +165,11 @@ def check_options(options: argparse.Namespace, config: Config) -> None:
         raise UserError(
             f"--folds {options.folds} --fold {options.fold} is not possible; fold counts from 0 to folds - 1."
         )
+    if options.folds is not None and options.opinions is not None:
+        raise UserError(
+            "--opinions on the films of a fold come from networks that learnt the films it holds out, so its figures "
+            "would be too good; leave one of --folds and --opinions out."
+        )
     if hasattr(options, "opinion_mix") and options.opinions is None:
         raise UserError(f"--opinion-mix {options.opinion_mix} says nothing without --opinions; name their file.")
     if options.no_valid and options.push_to_hub:

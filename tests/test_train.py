@@ -85,6 +85,7 @@ def test_training_without_valid_keeps_the_last_weights(blobs, tmp_path):
     [
         (["--no-valid", "--schedule", "plateau"], "plateau"),
         (["--no-valid", "--folds", "3"], "exclude each other"),
+        (["--opinions", "opinions.json", "--folds", "3"], "too good"),
         (["--folds", "3", "--fold", "3"], "not possible"),
         (["--fold", "1"], "without --folds"),
         (["--also", "more", "--pseudo", "labels"], "--also, --pseudo"),
