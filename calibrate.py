@@ -86,8 +86,8 @@ def calibrate(options: argparse.Namespace) -> None:
     errors_net, spreads_net = crossed.errors_net(), crossed.spreads_net()
     figures = score_films(crossed.films, crossed.predictions, crossed.config)
     print("Cross-validated, each film by the run that had not seen it:\n" + describe_figures(figures) + "\n")
-    show_coverage(crossed)
     calibration = fit_calibration(errors_net, spreads_net)
+    show_coverage(crossed, errors_net, spreads_net, calibration)
     points_px, radius95_px = opinions_of(crossed, calibration)
     scores = interval_scores(points_px, radius95_px, np.array([film.truth_px() for film in crossed.films]))
     sizes_mm = [film.pixel_size_mm for film in crossed.films]
@@ -110,13 +110,14 @@ def opinions_of(crossed: CrossPredictions, calibration: Calibration) -> tuple[np
     return np.array([prediction.landmarks_px for prediction in crossed.predictions]), radius95_px
 
 
-def show_coverage(crossed: CrossPredictions) -> None:
+def show_coverage(
+    crossed: CrossPredictions, errors_net: np.ndarray, spreads_net: np.ndarray, calibration: Calibration
+) -> None:
     """Prints how radii learnt from the other folds fare on each fold, and, where readers placed points, too, on those
     of the experts alone: readers' points are harder and make radii look better at ranking.
     """
-    errors_net, spreads_net, by_reader = crossed.errors_net(), crossed.spreads_net(), crossed.by_reader()
     covered = cross_coverage(errors_net, spreads_net, crossed.folds)
-    radii_net = fit_calibration(errors_net, spreads_net).radii_net(spreads_net)
+    radii_net = calibration.radii_net(spreads_net)
     shares = coverage(covered)
     print(
         f"{len(errors_net)} films, cross-validated: {100 * shares['pooled']:.1f} % of the points lie within "
@@ -128,8 +129,9 @@ def show_coverage(crossed: CrossPredictions) -> None:
         f"The quarter with the largest radii has {quarter_ratio(errors_net, radii_net):.2f} times the error of "
         "the one with the smallest."
     )
-    of_experts = ~np.isnan(covered) & ~by_reader
-    if of_experts.any() and (by_reader & ~np.isnan(covered)).any():
+    known, by_reader = ~np.isnan(covered), crossed.by_reader()
+    of_experts = known & ~by_reader
+    if of_experts.any() and (known & by_reader).any():
         ratio = quarter_ratio(errors_net[of_experts], radii_net[of_experts])
         print(f"Of experts' points alone {100 * covered[of_experts].mean():.1f} % lie within it; {ratio:.2f} times.")
 

@@ -15,7 +15,7 @@ from config import SYMBOLS
 from norms import DEFAULT_CHOICE, NORM_CHOICES, NORM_SETS
 from reading import READER, USER, Reading, describe_stage
 from tracing import KIND_COLOURS, LINES, draw_line
-from visualize import leader_end, place_label
+from visualize import place_labels
 from wigglegram import UNITS, wigglegram
 from words import DOUBT_MARK, NO_SCALE, READER_MARK, SAYS_NOTHING, USER_MARK, number, say
 
@@ -145,14 +145,12 @@ def draw_symbols(reading: Reading, unit: float) -> list[str]:
     size = 11.5 * unit
     dots_px = reading.points_px[reading.known]
     taken = np.hstack([dots_px - 2.6 * unit, dots_px + 2.6 * unit])  # (M, 4) boxes
+    known = np.flatnonzero(reading.known)
+    sizes_px = {index: np.array([0.62 * size * len(SYMBOLS[index]), 0.8 * size]) for index in known}
     parts = []
-    for index in np.flatnonzero(reading.known):
-        box_px = np.array([0.62 * size * len(SYMBOLS[index]), 0.8 * size])
-        point_px = reading.points_px[index]
-        box = place_label(point_px, box_px, taken, reading.points_px, reading.film_size, unit)
-        taken = np.vstack([taken, box])
-        if (end_px := leader_end(point_px, box, reading.points_px, unit)) is not None:
-            parts.append(draw_leader(point_px, end_px, unit))
+    for index, box, end_px in place_labels(reading.points_px, sizes_px, taken, reading.film_size, unit):
+        if end_px is not None:
+            parts.append(draw_leader(reading.points_px[index], end_px, unit))
         parts.append(
             f'<text x="{box[0]:.1f}" y="{box[3]:.1f}" style="font-size:{size:.1f}px;fill:#fff;paint-order:stroke;'
             f'stroke:#000;stroke-width:{2.2 * unit:.1f}px">{escape(SYMBOLS[index])}</text>'

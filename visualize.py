@@ -1,5 +1,7 @@
 """Drawing points on films and films on sheets; arrays in, BGR arrays out."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -149,14 +151,33 @@ def write_labels(
     dots_px = np.vstack([points_px, others_px])
     dots_px = dots_px[~np.isnan(dots_px).any(axis=1)]
     taken = np.vstack([panel[None], np.hstack([dots_px - 2.5 * unit, dots_px + 2.5 * unit])])  # (M, 4) boxes
-    for text, point_px in zip(labels, points_px, strict=True):
-        if text and not np.isnan(point_px).any():
-            box = place_label(point_px, text_size(text, size), taken, points_px, canvas.shape[1::-1], unit)
-            taken = np.vstack([taken, box])
-            if (end_px := leader_end(point_px, box, points_px, unit)) is not None:
-                ends = fixed_point(point_px), fixed_point(end_px)
-                cv2.line(canvas, *ends, TEXT_COLOUR, thick(0.4 * unit), cv2.LINE_AA, SHIFT)
-            write(canvas, text, box[0], box[3], size)
+    known = ~np.isnan(points_px).any(axis=1)
+    sizes_px = {index: text_size(text, size) for index, text in enumerate(labels) if text and known[index]}
+    for index, box, end_px in place_labels(points_px, sizes_px, taken, canvas.shape[1::-1], unit):
+        if end_px is not None:
+            ends = fixed_point(points_px[index]), fixed_point(end_px)
+            cv2.line(canvas, *ends, TEXT_COLOUR, thick(0.4 * unit), cv2.LINE_AA, SHIFT)
+        write(canvas, labels[index], box[0], box[3], size)
+
+
+def place_labels(
+    points_px: np.ndarray,
+    sizes_px: dict[int, np.ndarray],
+    taken: np.ndarray,
+    film_size: tuple[int, int],
+    unit: float,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Where labels stand beside some of the (K, 2) points, clear of the (M, 4) boxes `taken` and of each other.
+
+    Args:
+        sizes_px: of each label (2,), by the index of its point.
+    Yields:
+        The index; the label's (4,) left, top, right, bottom; where a line from the point to it ends, or None.
+    """
+    for index, size_px in sizes_px.items():
+        box = place_label(points_px[index], size_px, taken, points_px, film_size, unit)
+        taken = np.vstack([taken, box])
+        yield index, box, leader_end(points_px[index], box, points_px, unit)
 
 
 def place_label(
@@ -189,15 +210,19 @@ def place_label(
 def leader_end(point_px: np.ndarray, box: np.ndarray, points_px: np.ndarray, unit: float) -> np.ndarray | None:
     """(2,) where the line from a point to its label ends; None where it is plain whose label this is."""
     end_px = np.clip(point_px, box[:2], box[2:])
-    is_far = np.hypot(*(end_px - point_px)) > 1.5 * DISTANCES[0] * unit
+    is_far = gaps_px(point_px, box) > 1.5 * DISTANCES[0] * unit
     return end_px if is_far or is_nearer_to_another(point_px, box, points_px) else None
 
 
 def is_nearer_to_another(point_px: np.ndarray, box: np.ndarray, points_px: np.ndarray) -> bool:
     """Whether a label would be taken for that of another of the (K, 2) points than its own."""
-    others_px = points_px[~np.isnan(points_px).any(axis=1) & (points_px != point_px).any(axis=1)]
-    gaps_px = [np.hypot(*(np.clip(each, box[:2], box[2:]) - each).T) for each in (point_px, others_px)]
-    return bool((gaps_px[1] <= gaps_px[0]).any())
+    others_px = points_px[(points_px != point_px).any(axis=1)]
+    return bool((gaps_px(others_px, box) <= gaps_px(point_px, box)).any())  # a missing point is NaN, and never nearer
+
+
+def gaps_px(points_px: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """How far (..., 2) points lie from a (4,) box, 0 for those within."""
+    return np.linalg.norm(np.clip(points_px, box[:2], box[2:]) - points_px, axis=-1)
 
 
 def overlap(box: np.ndarray, others: np.ndarray) -> float:

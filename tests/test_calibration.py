@@ -138,15 +138,12 @@ def test_experts_points_are_ranked_apart_from_readers(capsys):
     by_reader = np.zeros((60, 29), dtype=bool)
     spreads_net = np.ones((60, 29))
     errors_net = rng.uniform(1.0, 2.0, (60, 29))
-    alone = SimpleNamespace(
-        errors_net=lambda: errors_net, spreads_net=lambda: spreads_net, by_reader=lambda: by_reader,
-        folds=np.arange(60) % 3,
-    )  # fmt: skip
-    calibrate.show_coverage(alone)
+    crossed = SimpleNamespace(by_reader=lambda: by_reader, folds=np.arange(60) % 3)
+    calibrate.show_coverage(crossed, errors_net, spreads_net, fit_calibration(errors_net, spreads_net))
     assert "experts" not in capsys.readouterr().out, "nothing to set apart"
     by_reader[:, 20:], spreads_net[:, 20:] = True, 10.0
     errors_net[:, 20:] *= 10.0
-    calibrate.show_coverage(alone)
+    calibrate.show_coverage(crossed, errors_net, spreads_net, fit_calibration(errors_net, spreads_net))
     together, experts = (float(each) for each in re.findall(r"([\d.]+) times", capsys.readouterr().out))
     assert together > 5.0 and 0.8 < experts < 1.5
 
